@@ -1,0 +1,41 @@
+package dev.jacquard.attention;
+
+import dev.jacquard.kernels.StepInputs;
+
+/**
+ * One sequence of tokens in a {@link KvCache}. Positions run from 0. Pages are reference-counted: a
+ * {@link #fork} shares them and copies a page only when one of the owners writes to it.
+ */
+public interface KvSequence extends AutoCloseable {
+  /** Tokens that are cached: the position of the next one. */
+  int length();
+
+  /**
+   * Adds a sequence to {@code inputs} with one row for each of {@code tokens[from … to)}, at the
+   * next positions; reserves their places in every group, and fills the views with what {@code
+   * policy} wants read. The rows are part of the sequence from now on.
+   *
+   * @param outputs how many of these rows, counted from the last, want their output
+   * @throws KvCacheFullException if there is no memory for the pages; the sequence is unchanged
+   */
+  void append(
+      StepInputs inputs, int[] tokens, int from, int to, int outputs, AttentionPolicy policy);
+
+  /**
+   * Forgets all tokens from position {@code length} on.
+   *
+   * @throws IllegalArgumentException if that is beyond the end, or if a layer with a window has
+   *     already let pages go that would be visible again ({@link #canTruncate})
+   */
+  void truncate(int length);
+
+  /** Whether {@link #truncate} to {@code length} is possible: windowed layers let old pages go. */
+  boolean canTruncate(int length);
+
+  /** A second sequence with the same content, which goes its own way from here. */
+  KvSequence fork();
+
+  /** Gives its pages back. Twice does nothing. */
+  @Override
+  void close();
+}

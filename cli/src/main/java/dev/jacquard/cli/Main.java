@@ -1,0 +1,11 @@
+package dev.jacquard.cli;
+
+/** Entry point. */
+public final class Main {
+  private Main() {}
+
+  /** Runs the command line. */
+  public static void main(String[] args) {
+    System.err.println("nothing here yet");
+  }
+}

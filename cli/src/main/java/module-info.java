@@ -1,0 +1,9 @@
+/** The jacquard command. */
+module dev.jacquard.cli {
+  requires dev.jacquard.runtime;
+  requires info.picocli;
+  requires com.fasterxml.jackson.databind;
+
+  opens dev.jacquard.cli to
+      info.picocli;
+}

@@ -1,0 +1,42 @@
+package dev.jacquard.kernels;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A compiled program: weights in the backend's own layout and buffers for activations. Used by one
+ * thread at a time; {@link #run} returns when the step is done and allocates next to nothing.
+ *
+ * <p>The bits of a row's result depend on its sequence only: not on the number of threads, the
+ * other rows of the step, or how a prompt was cut into steps.
+ */
+public interface Executable extends AutoCloseable {
+  /** Told after each op (or fused run of ops, with its last index) while a program is examined. */
+  interface Observer {
+    /** {@code op}, at {@code index} of the program, has just written its slots. */
+    void after(int index, Op op);
+  }
+
+  /**
+   * Runs one step.
+   *
+   * @param kv storage that this backend allocated for this program's {@link KvSpec}
+   * @param observer told after each op, or null
+   * @throws BackendException if the device fails; the storage's content is then unknown
+   */
+  void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer);
+
+  /** Copies row {@code row} of a slot, as the last step left it, to {@code target[offset …]}. */
+  void read(Slot slot, int row, float[] target, int offset);
+
+  /** Bytes of weights that a step of one row with one output reads. */
+  long weightBytesPerStep();
+
+  /**
+   * Bytes of memory outside the heap that this executable holds itself (repacked weights, buffers).
+   */
+  long ownBytes();
+
+  /** Frees what it owns; the weights' own memory belongs to the model file. Twice does nothing. */
+  @Override
+  void close();
+}

@@ -1,0 +1,27 @@
+package dev.jacquard.tensor;
+
+import dev.jacquard.tensor.format.F32;
+import java.util.List;
+import java.util.Optional;
+
+/** The list of number formats. A new format is one file in {@code format} and one line here. */
+public final class ElementFormats {
+  private static final List<ElementFormat> ALL = List.of(F32.INSTANCE);
+
+  private ElementFormats() {}
+
+  /** Every format, in the order of their GGUF numbers. */
+  public static List<ElementFormat> all() {
+    return ALL;
+  }
+
+  /** The format with this GGUF type number, if it can be decoded here. */
+  public static Optional<ElementFormat> byGgmlType(int type) {
+    return ALL.stream().filter(f -> f.ggmlType() == type).findFirst();
+  }
+
+  /** The format of this name, ignoring case. */
+  public static Optional<ElementFormat> byName(String name) {
+    return ALL.stream().filter(f -> f.name().equalsIgnoreCase(name)).findFirst();
+  }
+}

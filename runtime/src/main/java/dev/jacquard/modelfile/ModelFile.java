@@ -1,0 +1,45 @@
+package dev.jacquard.modelfile;
+
+import dev.jacquard.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** An open model: metadata and mapped tensors. Any thread may read; the owner closes. */
+public interface ModelFile extends AutoCloseable {
+  /** The file, the first one of a split model. */
+  Path path();
+
+  /** What the file says about the model. */
+  ModelMetadata metadata();
+
+  /** All tensors, in file order. */
+  List<TensorInfo> tensors();
+
+  /**
+   * The tensor of this name as a view of mapped memory, valid until {@link #close}.
+   *
+   * @throws ModelFormatException if its number format cannot be decoded here
+   */
+  Optional<Tensor> tensor(String name);
+
+  /** Bytes of all files. */
+  long bytes();
+
+  /**
+   * A short name of the content (sizes, times, sampled bytes), to key caches with: two files with
+   * equal fingerprints can be taken for the same.
+   */
+  String fingerprint();
+
+  /**
+   * Checks that the mapped files are still as long as they were.
+   *
+   * @throws dev.jacquard.memory.JacquardException if one was shortened
+   */
+  void requireIntact();
+
+  /** Unmaps everything. Twice does nothing. */
+  @Override
+  void close();
+}

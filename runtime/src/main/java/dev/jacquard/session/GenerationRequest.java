@@ -1,0 +1,62 @@
+package dev.jacquard.session;
+
+import dev.jacquard.sampling.SamplingSettings;
+import java.util.List;
+
+/**
+ * What to generate after the session's present content.
+ *
+ * @param prompt ids to append first; may be empty if the session has content
+ * @param maxTokens most tokens to generate; −1 for as many as the context holds
+ * @param sampling how tokens are drawn
+ * @param stopStrings texts that end the generation; they are not part of the output
+ * @param ignoreEos go on after end-of-generation tokens
+ */
+public record GenerationRequest(
+    List<Integer> prompt,
+    int maxTokens,
+    SamplingSettings sampling,
+    List<String> stopStrings,
+    boolean ignoreEos) {
+  /** Checks and copies. */
+  public GenerationRequest {
+    prompt = List.copyOf(prompt);
+    stopStrings = List.copyOf(stopStrings);
+    if (maxTokens < -1) {
+      throw new IllegalArgumentException("maxTokens must be -1 or more, not " + maxTokens);
+    }
+    if (stopStrings.contains("")) {
+      throw new IllegalArgumentException("a stop string must not be empty");
+    }
+  }
+
+  /** A request with default sampling, no stop strings and no limit but the context. */
+  public static GenerationRequest of(int... prompt) {
+    return new GenerationRequest(
+        java.util.Arrays.stream(prompt).boxed().toList(),
+        -1,
+        SamplingSettings.DEFAULT,
+        List.of(),
+        false);
+  }
+
+  /** The same with another limit. */
+  public GenerationRequest withMaxTokens(int limit) {
+    return new GenerationRequest(prompt, limit, sampling, stopStrings, ignoreEos);
+  }
+
+  /** The same with other sampling. */
+  public GenerationRequest withSampling(SamplingSettings settings) {
+    return new GenerationRequest(prompt, maxTokens, settings, stopStrings, ignoreEos);
+  }
+
+  /** The same with other stop strings. */
+  public GenerationRequest withStopStrings(String... stops) {
+    return new GenerationRequest(prompt, maxTokens, sampling, List.of(stops), ignoreEos);
+  }
+
+  /** The same, going on after end-of-generation tokens. */
+  public GenerationRequest withIgnoreEos(boolean ignore) {
+    return new GenerationRequest(prompt, maxTokens, sampling, stopStrings, ignore);
+  }
+}

@@ -1,0 +1,5 @@
+/** The library's entry point: models, sessions, generation. */
+@NullMarked
+package dev.jacquard.session;
+
+import org.jspecify.annotations.NullMarked;

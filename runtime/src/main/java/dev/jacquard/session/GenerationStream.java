@@ -7,8 +7,7 @@ import java.util.Iterator;
  * The last event is a {@link GenerationEvent.Finished}. A reader that falls behind holds up only
  * its own generation.
  */
-public final class GenerationStream
-    implements Iterator<GenerationEvent>, Iterable<GenerationEvent>, AutoCloseable {
+public final class GenerationStream implements Iterator<GenerationEvent>, AutoCloseable {
   GenerationStream() {}
 
   /** Whether an event is still to come; false after {@link GenerationEvent.Finished}. */
@@ -21,12 +20,6 @@ public final class GenerationStream
   @Override
   public GenerationEvent next() {
     throw new UnsupportedOperationException();
-  }
-
-  /** This stream, so that a for loop can read it, once. */
-  @Override
-  public Iterator<GenerationEvent> iterator() {
-    return this;
   }
 
   /** Asks the generation to end; it finishes with {@link FinishReason#CANCELLED}. */

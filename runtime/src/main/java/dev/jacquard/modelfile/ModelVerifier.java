@@ -88,6 +88,7 @@ public final class ModelVerifier {
       done += info.bytes();
       progress.accept(done);
     }
+    file.requireIntact();
     return new Report(verified, skipped, faults);
   }
 

@@ -54,7 +54,7 @@ class GgufMutationTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"llama, 14000, 1", "every, 14000, 2", "llama.Q4_0, 2000, 3", "gemma3.Q4_0, 2000, 4"})
+  @CsvSource({"llama, 14000, 1", "every, 14000, 2", "llama.Q4_0, 500, 3", "gemma3.Q4_0, 500, 4"})
   void damagedFileOpensOrSaysWhatIsWrong(
       String source, int mutations, long seed, @TempDir Path folder) throws IOException {
     byte[] valid = Files.readAllBytes(source(source, folder));

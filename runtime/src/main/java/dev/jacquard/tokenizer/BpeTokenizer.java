@@ -99,7 +99,7 @@ final class BpeTokenizer extends VocabularyTokenizer {
       boolean needed = value < 0xC0 || value > 0xC1 && value < 0xF5;
       if (needed && tokens[value] == SpecialIds.NONE) {
         throw metadata.fault(
-            "tokenizer.ggml.tokens",
+            Vocabulary.TOKENS,
             "a token for each byte that UTF-8 uses, or an unknown token",
             "none for byte " + value + " ('" + ByteAlphabet.character(value) + "')");
       }

@@ -13,10 +13,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,7 +43,7 @@ final class Engine implements AutoCloseable {
   private final int maxOutputs;
   private final StepLogits logits;
   private final Thread thread = Thread.ofPlatform().daemon().name("jacquard-engine").unstarted(this::run);
-  private final BlockingQueue<FutureTask<?>> commands = new ArrayBlockingQueue<>(COMMANDS);
+  private final BlockingQueue<Runnable> commands = new ArrayBlockingQueue<>(COMMANDS);
 
   /** Who was left out longest stands first. */
   private final List<Job> jobs = new ArrayList<>();
@@ -51,7 +51,6 @@ final class Engine implements AutoCloseable {
   private final List<Job> step = new ArrayList<>();
   private final Set<Session> sessions = new HashSet<>();
   private long checkedIntact = System.nanoTime() - INTACT_NANOS;
-  private volatile boolean closing;
   private volatile boolean closed;
 
   /**
@@ -80,26 +79,51 @@ final class Engine implements AutoCloseable {
     thread.start();
   }
 
+  KvCache cache() {
+    return cache;
+  }
+
   /** Lets the engine look for work; any thread, after what it shall see is visible. */
   void wake() {
     LockSupport.unpark(thread);
   }
 
+  /** Whether it takes no more work; any thread. */
   boolean closed() {
-    return closing;
+    return closed;
   }
 
   /**
-   * Sends a command. Waits only while the queue is full, which the engine empties between steps.
+   * Sends a job.
    *
    * @throws IllegalStateException if the engine is closed
    */
-  <T extends @Nullable Object> FutureTask<T> submit(Callable<T> command) {
-    FutureTask<T> task = new FutureTask<>(command);
+  void submit(Job job) {
+    send(() -> begin(job));
+  }
+
+  /**
+   * Has the engine thread carry out a command, and waits for its result.
+   *
+   * @throws IllegalStateException if the engine is closed
+   */
+  <T> T call(Supplier<T> command) {
+    try {
+      return CompletableFuture.supplyAsync(command, this::send).join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw e;
+    }
+  }
+
+  /** Sends a command; waits only while the queue is full, which is emptied between steps. */
+  private void send(Runnable command) {
     boolean interrupted = false;
     while (true) {
       try {
-        commands.put(task);
+        commands.put(command);
         break;
       } catch (InterruptedException e) {
         interrupted = true;
@@ -108,58 +132,51 @@ final class Engine implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    if (closed && commands.remove(task)) {
+    if (closed && commands.remove(command)) {
       throw new IllegalStateException("the model is closed");
     }
     wake();
-    return task;
   }
 
-  /**
-   * Sends a command and waits for its result.
-   *
-   * @throws IllegalStateException if the engine is closed
-   */
-  <T extends @Nullable Object> T call(Callable<T> command) {
-    FutureTask<T> task = submit(command);
-    boolean interrupted = false;
-    try {
-      while (true) {
-        try {
-          return task.get();
-        } catch (InterruptedException e) {
-          interrupted = true;
-        } catch (ExecutionException e) {
-          if (e.getCause() instanceof RuntimeException cause) {
-            throw cause;
-          }
-          throw new IllegalStateException("a command of the engine failed", e.getCause());
-        }
-      }
-    } finally {
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
-    }
-  }
-
-  /** Takes a job; engine thread. */
-  void begin(Job job) {
+  private void begin(Job job) {
     sessions.add(job.session());
     if (job.session().closed()) {
       job.end(FinishReason.CANCELLED, null);
       return;
     }
-    FinishReason nothingToDo = job.begin();
-    if (nothingToDo == null) {
-      jobs.add(job);
-    } else {
-      job.end(nothingToDo, null);
+    try {
+      FinishReason nothingToDo = job.begin();
+      if (nothingToDo == null) {
+        jobs.add(job);
+      } else {
+        job.end(nothingToDo, null);
+      }
+    } catch (RuntimeException | Error e) {
+      job.end(FinishReason.ERROR, e);
     }
   }
 
-  /** Ends what a session does and frees its cache; engine thread. */
-  void remove(Session session) {
+  /** Takes note of a session that has cached content; engine thread. */
+  void add(Session session) {
+    sessions.add(session);
+  }
+
+  /** Ends what a session does, frees its cache, and waits for that; any thread. */
+  void release(Session session) {
+    try {
+      call(
+          () -> {
+            remove(session);
+            return session;
+          });
+    } catch (IllegalStateException e) {
+      if (!closed) { // a closed engine has released all sessions
+        throw e;
+      }
+    }
+  }
+
+  private void remove(Session session) {
     for (Job job : jobs) {
       if (job.session() == session) {
         job.end(FinishReason.CANCELLED, null);
@@ -190,8 +207,8 @@ final class Engine implements AutoCloseable {
 
   private int commands() {
     int count = 0;
-    for (FutureTask<?> task = commands.poll(); task != null; task = commands.poll()) {
-      task.run();
+    for (Runnable command = commands.poll(); command != null; command = commands.poll()) {
+      command.run();
       count++;
     }
     return count;
@@ -266,7 +283,7 @@ final class Engine implements AutoCloseable {
   private void run() {
     Throwable failure = null;
     try {
-      while (!closing) {
+      while (!closed) {
         if (doWork() == 0) {
           LockSupport.park(this);
         }
@@ -280,7 +297,6 @@ final class Engine implements AutoCloseable {
   }
 
   private void shutDown(@Nullable Throwable failure) {
-    closing = true;
     closed = true;
     commands();
     for (Job job : jobs) {
@@ -296,7 +312,7 @@ final class Engine implements AutoCloseable {
   /** Ends everything and stops the thread. Twice does nothing. */
   @Override
   public void close() {
-    closing = true;
+    closed = true;
     if (thread.getState() == Thread.State.NEW) {
       shutDown(null);
       return;

@@ -121,11 +121,8 @@ final class GgufCursor {
   GgufType type() {
     long start = position;
     int number = int32();
-    GgufType[] types = GgufType.values();
-    if (number < 0 || number >= types.length) {
-      throw fault(start, "a value type of 0 to " + (types.length - 1), "type " + number);
-    }
-    return types[number];
+    return GgufType.byNumber(number)
+        .orElseThrow(() -> fault(start, "the number of a value type", "type " + number));
   }
 
   /**

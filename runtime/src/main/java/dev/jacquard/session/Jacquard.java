@@ -20,6 +20,7 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Supplier;
 
 /** Where users of the library begin. */
 public final class Jacquard {
@@ -43,17 +44,26 @@ public final class Jacquard {
    *     loading
    */
   public static Model open(Path file, ModelOptions options) {
-    Model model = load(GgufFile.open(file), options);
-    model.engine().start();
+    Model model =
+        load(
+            GgufFile.open(file),
+            options,
+            () -> Backends.open(options.backend(), new BackendOptions(options.threads())));
+    try {
+      model.engine().start();
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
     return model;
   }
 
   /** Everything but starting the engine; takes over {@code file}. */
-  static Model load(ModelFile file, ModelOptions options) {
+  static Model load(ModelFile file, ModelOptions options, Supplier<Backend> backend) {
     Resources resources = new Resources();
     resources.add(file::close);
     try {
-      return load(file, options, resources);
+      return load(file, options, backend, resources);
     } catch (RuntimeException | Error e) {
       try {
         resources.close();
@@ -64,7 +74,8 @@ public final class Jacquard {
     }
   }
 
-  private static Model load(ModelFile file, ModelOptions options, Resources resources) {
+  private static Model load(
+      ModelFile file, ModelOptions options, Supplier<Backend> opener, Resources resources) {
     Program program = architecture(file).program(file);
     Tokenizer tokenizer = Tokenizers.of(file.metadata());
     if (tokenizer.size() != program.logits().width()) {
@@ -81,7 +92,7 @@ public final class Jacquard {
     long available = AvailableMemory.bytes();
     requireMemory(file, options.context() > 0, full, least, available);
 
-    Backend backend = Backends.open(options.backend(), new BackendOptions(options.threads()));
+    Backend backend = opener.get();
     resources.add(backend::close);
     int maxOutputs = MemoryEstimate.maxOutputs(program.logits().width(), batchSize);
     Executable executable =

@@ -99,7 +99,7 @@ final class BpeTokenizer extends VocabularyTokenizer {
       boolean needed = value < 0xC0 || value > 0xC1 && value < 0xF5;
       if (needed && tokens[value] == SpecialIds.NONE) {
         throw metadata.fault(
-            "tokenizer.ggml.tokens",
+            Vocabulary.TOKENS,
             "a token for each byte that UTF-8 uses, or an unknown token",
             "none for byte " + value + " ('" + ByteAlphabet.character(value) + "')");
       }
@@ -171,7 +171,7 @@ final class BpeTokenizer extends VocabularyTokenizer {
           tokens[count++] = byteTokens[character];
         } else {
           int following = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-          int mark = 0xF00 >> following & 0xFF;
+          int mark = 0xFF00 >> following + 1 & 0xFF;
           tokens[count++] = byteTokens[mark | character >> 6 * following];
           for (int k = following - 1; k >= 0; k--) {
             tokens[count++] = byteTokens[0x80 | character >> 6 * k & 0x3F];

@@ -25,8 +25,8 @@ enum PreTokenizer {
   },
 
   /**
-   * llama.cpp's pattern for files that do not name theirs. Four passes, each within the parts of the
-   * one before: {@code [\p{P}$+<=>^~|]+}, GPT-2's pattern, {@code \p{N}+}, {@code [0-9]{3}}.
+   * llama.cpp's pattern for files that do not name theirs. Four passes, each within the parts of
+   * the one before: {@code [\p{P}$+<=>^~|]+}, GPT-2's pattern, {@code \p{N}+}, {@code [0-9]{3}}.
    */
   DEFAULT {
     @Override
@@ -49,8 +49,24 @@ enum PreTokenizer {
   private static final Map<String, PreTokenizer> BY_NAME =
       new TreeMap<>(
           Map.of(
-              "gpt-2", GPT_2, "phi-2", GPT_2, "mpt", GPT_2, "olmo", GPT_2, "jais", GPT_2, "trillion",
-              GPT_2, "mellum", GPT_2, "gigachat", GPT_2, "default", DEFAULT));
+              "gpt-2",
+              GPT_2,
+              "phi-2",
+              GPT_2,
+              "mpt",
+              GPT_2,
+              "olmo",
+              GPT_2,
+              "jais",
+              GPT_2,
+              "trillion",
+              GPT_2,
+              "mellum",
+              GPT_2,
+              "gigachat",
+              GPT_2,
+              "default",
+              DEFAULT));
 
   private static final System.Logger LOG = System.getLogger(PreTokenizer.class.getName());
 

@@ -1,14 +1,15 @@
 package dev.jacquard.tokenizer;
 
 import dev.jacquard.modelfile.ModelMetadata;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * SentencePiece's BPE (Kudo and Richardson 2018) as GGUF files of kind {@code llama} hold it: of all
- * neighbours whose joined spelling is a token, those with the best score are joined first. Spaces
- * are spelled {@code ▁}; a character without a token becomes its UTF-8 bytes, where the vocabulary
- * has tokens for them, or else the unknown token.
+ * SentencePiece's BPE (Kudo and Richardson 2018) as GGUF files of kind {@code llama} hold it: of
+ * all neighbours whose joined spelling is a token, those with the best score are joined first.
+ * Spaces are spelled {@code ▁}; a character without a token becomes its UTF-8 bytes, where the
+ * vocabulary has tokens for them, or else the unknown token.
  *
  * <p>Control, unknown and byte tokens are never joined from text, as in SentencePiece; llama.cpp
  * does join them.
@@ -17,7 +18,6 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
   /** {@code tokenizer.ggml.model} of these files. */
   static final String KIND = "llama";
 
-  private static final String TOKENS = "tokenizer.ggml.tokens";
   private static final String SCORES = "tokenizer.ggml.scores";
   private static final SpecialIds DEFAULTS = new SpecialIds(1, 2, 0, true, false, Set.of());
   private static final Pattern BYTE_SPELLING = Pattern.compile("<0x[0-9A-Fa-f]{2}>");
@@ -61,6 +61,8 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
    *     itself
    */
   static SentencePieceTokenizer of(ModelMetadata metadata) {
+    // Without types, byte tokens would be taken for text.
+    metadata.integers(Vocabulary.TYPES);
     Vocabulary vocabulary = Vocabulary.of(metadata);
     float[] scores = metadata.floats(SCORES);
     if (scores.length != vocabulary.size()) {
@@ -74,7 +76,7 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
       if (vocabulary.type(id) == TokenType.BYTE
           && !BYTE_SPELLING.matcher(vocabulary.spelling(id)).matches()) {
         throw metadata.fault(
-            TOKENS,
+            Vocabulary.TOKENS,
             "byte tokens spelled as <0xAB>",
             "token " + id + " \"" + vocabulary.spelling(id) + "\"");
       }
@@ -85,7 +87,9 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
       byteTokens[value] = vocabulary.find(String.format("<0x%02X>", value));
       if (byteTokens[value] == Vocabulary.NONE && special.unknown() == SpecialIds.NONE) {
         throw metadata.fault(
-            TOKENS, "a token for each byte, or an unknown token", "none for byte " + value);
+            Vocabulary.TOKENS,
+            "a token for each byte, or an unknown token",
+            "none for byte " + value);
       }
     }
     return new SentencePieceTokenizer(
@@ -166,7 +170,7 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
           count = 0;
         }
         if (count == starts.length) {
-          starts = java.util.Arrays.copyOf(starts, count * 2);
+          starts = Arrays.copyOf(starts, count * 2);
         }
         starts[count++] = i;
         before = character;

@@ -6,9 +6,9 @@ package dev.jacquard.tokenizer;
  * on under the left number.
  *
  * <p>A queue holds candidates and a linked list holds the symbols that are left, so n symbols cost
- * O(n log n): at most n − 1 candidates to begin with and two more for each of at most n − 1 joins. A
- * candidate that a join has made stale is recognised when it comes up, because its pair has another
- * priority by then or is gone.
+ * O(n log n): at most n − 1 candidates to begin with and two more for each of at most n − 1 joins.
+ * A candidate that a join has made stale is recognised when it comes up, because its pair has
+ * another priority by then or is gone.
  */
 abstract class SymbolMerger {
   /** Priority of a pair that cannot be joined. */
@@ -26,8 +26,8 @@ abstract class SymbolMerger {
   }
 
   /**
-   * Priority of joining two neighbours: an {@code int}, or {@link #NEVER}. It must depend on nothing
-   * but what the two symbols hold.
+   * Priority of joining two neighbours: an {@code int}, or {@link #NEVER}. It must depend on
+   * nothing but what the two symbols hold.
    */
   abstract long priority(int left, int right);
 

@@ -7,15 +7,15 @@ import java.util.List;
 /**
  * The tokens of a file: spelling and type of each id, and the id of a spelling. Immutable.
  *
- * <p>Tokens with an empty spelling are allowed; no text matches them. Two tokens of
- * the same spelling are an error.
+ * <p>Tokens with an empty spelling are allowed; no text matches them. Two tokens of the same
+ * spelling are an error.
  */
 final class Vocabulary {
   /** What {@link #find} returns for a spelling that no token has. */
   static final int NONE = -1;
 
-  private static final String TOKENS = "tokenizer.ggml.tokens";
-  private static final String TYPES = "tokenizer.ggml.token_type";
+  static final String TOKENS = "tokenizer.ggml.tokens";
+  static final String TYPES = "tokenizer.ggml.token_type";
 
   private final String[] spellings;
   private final TokenType[] types;
@@ -38,8 +38,8 @@ final class Vocabulary {
   /**
    * Reads {@code tokenizer.ggml.tokens} and {@code .token_type}; without types all are normal.
    *
-   * @throws dev.jacquard.modelfile.ModelFormatException if the two lists differ in length, a type is
-   *     unknown, or two tokens have one spelling
+   * @throws dev.jacquard.modelfile.ModelFormatException if the two lists differ in length, a type
+   *     is unknown, or two tokens have one spelling
    */
   static Vocabulary of(ModelMetadata metadata) {
     List<String> tokens = metadata.strings(TOKENS);
@@ -86,7 +86,8 @@ final class Vocabulary {
     if (metadata.has(TYPES)) {
       int[] numbers = metadata.integers(TYPES);
       if (numbers.length != size) {
-        throw metadata.fault(TYPES, "one type for each of " + size + " tokens", numbers.length + "");
+        throw metadata.fault(
+            TYPES, "one type for each of " + size + " tokens", numbers.length + "");
       }
       for (int id = 0; id < size; id++) {
         TokenType type = TokenType.ofNumber(numbers[id]);

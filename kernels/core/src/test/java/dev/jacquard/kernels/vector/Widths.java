@@ -6,12 +6,15 @@ import dev.jacquard.kernels.BackendProvider;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
  * Vector backends of any width in one process. The width is fixed when the classes of the package
  * are initialised, so each backend gets classes of its own.
  */
 final class Widths {
+  private static final Map<Integer, BackendProvider> PROVIDERS = new HashMap<>();
   private static final String PACKAGE = VectorBackendProvider.class.getPackageName() + ".";
 
   private Widths() {}
@@ -21,23 +24,29 @@ final class Widths {
     String before = System.getProperty(Lanes.BITS_PROPERTY);
     System.setProperty(Lanes.BITS_PROPERTY, Integer.toString(bits));
     try {
-      Class<?> provider =
-          Class.forName(VectorBackendProvider.class.getName(), true, new OwnCopies());
       Backend backend =
-          ((BackendProvider) provider.getDeclaredConstructor().newInstance())
-              .open(new BackendOptions(threads));
+          PROVIDERS.computeIfAbsent(bits, b -> ownProvider()).open(new BackendOptions(threads));
       if (!backend.description().contains(bits + " bit")) {
         throw new AssertionError(backend.description() + " has not " + bits + " bits");
       }
       return backend;
-    } catch (ReflectiveOperationException e) {
-      throw new AssertionError(e);
     } finally {
       if (before == null) {
         System.clearProperty(Lanes.BITS_PROPERTY);
       } else {
         System.setProperty(Lanes.BITS_PROPERTY, before);
       }
+    }
+  }
+
+  private static BackendProvider ownProvider() {
+    try {
+      return (BackendProvider)
+          Class.forName(VectorBackendProvider.class.getName(), true, new OwnCopies())
+              .getDeclaredConstructor()
+              .newInstance();
+    } catch (ReflectiveOperationException e) {
+      throw new LinkageError(e.getMessage(), e);
     }
   }
 

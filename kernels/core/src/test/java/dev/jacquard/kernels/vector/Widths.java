@@ -41,10 +41,10 @@ final class Widths {
 
   private static BackendProvider ownProvider() {
     try {
-      return (BackendProvider)
-          Class.forName(VectorBackendProvider.class.getName(), true, new OwnCopies())
-              .getDeclaredConstructor()
-              .newInstance();
+      return Class.forName(VectorBackendProvider.class.getName(), true, new OwnCopies())
+          .asSubclass(BackendProvider.class)
+          .getDeclaredConstructor()
+          .newInstance();
     } catch (ReflectiveOperationException e) {
       throw new LinkageError(e.getMessage(), e);
     }

@@ -1,12 +1,28 @@
 package dev.jacquard.tensor;
 
+import dev.jacquard.tensor.format.BF16;
+import dev.jacquard.tensor.format.F16;
 import dev.jacquard.tensor.format.F32;
+import dev.jacquard.tensor.format.Q4_0;
+import dev.jacquard.tensor.format.Q4_K;
+import dev.jacquard.tensor.format.Q5_0;
+import dev.jacquard.tensor.format.Q6_K;
+import dev.jacquard.tensor.format.Q8_0;
 import java.util.List;
 import java.util.Optional;
 
 /** The list of number formats. A new format is one file in {@code format} and one line here. */
 public final class ElementFormats {
-  private static final List<ElementFormat> ALL = List.of(F32.INSTANCE);
+  private static final List<ElementFormat> ALL =
+      List.of(
+          F32.INSTANCE,
+          F16.INSTANCE,
+          Q4_0.INSTANCE,
+          Q5_0.INSTANCE,
+          Q8_0.INSTANCE,
+          Q4_K.INSTANCE,
+          Q6_K.INSTANCE,
+          BF16.INSTANCE);
 
   private ElementFormats() {}
 

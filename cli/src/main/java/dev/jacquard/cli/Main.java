@@ -1,11 +1,25 @@
 package dev.jacquard.cli;
 
-/** Entry point. */
+/** The entry point of the process. */
 public final class Main {
   private Main() {}
 
-  /** Runs the command line. */
+  /** Runs one command and ends the process with its exit code. */
   public static void main(String[] args) {
-    System.err.println("nothing here yet");
+    Terminal terminal = Terminal.ofProcess(System.getenv());
+    terminal.interruption().install();
+    int code = run(terminal, args);
+    terminal.interruption().finish();
+    System.exit(code);
+  }
+
+  /** Runs one command on the given streams and returns its exit code. */
+  @SuppressWarnings("CatchingUnchecked") // nothing may end in a raw stack trace
+  static int run(Terminal terminal, String... args) {
+    try {
+      return new JacquardCommand(terminal).commandLine().execute(args);
+    } catch (Throwable e) {
+      return Failures.report(e, terminal);
+    }
   }
 }

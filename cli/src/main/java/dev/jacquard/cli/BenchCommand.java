@@ -19,8 +19,9 @@ import picocli.CommandLine.Option;
 @Command(
     name = "bench",
     description = {
-      "Measures tokens per second of reading a prompt (pp) and of generating (tg), with random tokens",
-      "and without sampling, as llama-bench does. Each test runs for a second unmeasured first."
+      "Measures the speed of reading a prompt (pp) and of generating (tg).",
+      "In tokens per second, with random tokens and without sampling, as llama-bench does. Each test"
+          + " runs for a second unmeasured first. 'tg32 @ d4096' generates 32 tokens after 4096."
     },
     footer = "  jacquard bench -p 256,512 -n 32 -d 0,512 -r 5")
 final class BenchCommand implements Callable<Integer> {

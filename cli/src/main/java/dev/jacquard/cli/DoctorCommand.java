@@ -20,11 +20,11 @@ import picocli.CommandLine.Option;
 @Command(
     name = "doctor",
     description = {
-      "Shows Java, the processor's features, the vector width and the memory, and lets each backend",
-      "compute a small transformer layer in every number format, compared with the reference: PASS",
-      "or the reason why not. Exit code 1 if any fails."
+      "Shows what this machine has and tests every backend.",
+      "Each backend computes a small transformer layer in every number format, compared with the"
+          + " reference: PASS or the reason why not. Exit code 1 if any fails."
     },
-    footer = "  jacquard doctor")
+    footer = "  jacquard doctor --json")
 final class DoctorCommand implements Callable<Integer> {
   private static final BackendOptions OPTIONS = new BackendOptions(2);
 

@@ -30,9 +30,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "generate",
     description = {
-      "Continues a prompt. The generated text, and nothing else, goes to standard output; one line",
-      "with the number of tokens, the speeds, the bytes read per token and its cost goes to standard",
-      "error."
+      "Continues a prompt.",
+      "The generated text, and nothing else, goes to standard output. One line with the number of"
+          + " tokens, the speeds, the bytes read per token and its cost goes to standard error."
     },
     footer = {
       "  jacquard generate -n 64 --temp 0.7 --repeat-penalty 1.1 \"class Point {\"",

@@ -13,9 +13,10 @@ import picocli.CommandLine.Option;
 @Command(
     name = "inspect",
     description = {
-      "Prints what a model file holds: metadata, tensors and their number formats, the memory it",
-      "needs per context length, and which kernel computes each operation on this machine. Also",
-      "reads files of unknown architectures and files that hold only a vocabulary."
+      "Shows what a model file holds and what running it takes.",
+      "Metadata, tensors and their number formats, the memory per context length, and which kernel"
+          + " computes each operation on this machine. Also reads files of unknown architectures and"
+          + " files that hold only a vocabulary."
     },
     footer = "  jacquard inspect -m model.gguf --verify")
 final class InspectCommand implements Callable<Integer> {

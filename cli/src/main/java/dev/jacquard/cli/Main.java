@@ -1,5 +1,7 @@
 package dev.jacquard.cli;
 
+import picocli.CommandLine;
+
 /** The entry point of the process. */
 public final class Main {
   private Main() {}
@@ -17,7 +19,10 @@ public final class Main {
   @SuppressWarnings("CatchingUnchecked") // nothing may end in a raw stack trace
   static int run(Terminal terminal, String... args) {
     try {
-      return new JacquardCommand(terminal).commandLine().execute(args);
+      CommandLine commandLine = new JacquardCommand(terminal).commandLine();
+      int code = commandLine.execute(args);
+      commandLine.getOut().flush();
+      return code;
     } catch (Throwable e) {
       return Failures.report(e, terminal);
     }

@@ -23,7 +23,7 @@ final class RunFlags {
       names = {"-c", "--ctx-size"},
       paramLabel = "N",
       converter = Numbers.NotNegative.class,
-      description = "Most tokens of the context; 0 or nothing: ${ctx-default}.")
+      description = "Most tokens of the context; 0 for what the command needs, or the model's own (default: 0).")
   private int context;
 
   @Option(

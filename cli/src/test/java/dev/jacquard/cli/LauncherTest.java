@@ -40,7 +40,7 @@ class LauncherTest {
       Files.createDirectories(copy.getParent());
       Files.copy(TestData.project().resolve(script), copy);
     }
-    for (String source : List.of("pom.xml", "cli/pom.xml", "cli/src/main/A.java")) {
+    for (String source : List.of("pom.xml", "cli/pom.xml", "cli/src/main/A.java", "kernels/core/pom.xml", "kernels/core/src/main/B.java")) {
       Path file = root.resolve(source);
       Files.createDirectories(file.getParent());
       Files.writeString(file, "x");

@@ -4,7 +4,6 @@ import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.BackendProvider;
 import dev.jacquard.kernels.Backends;
-import dev.jacquard.kernels.reference.ReferenceBackend;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.ElementFormats;
 import java.lang.foreign.Arena;
@@ -26,6 +25,7 @@ import picocli.CommandLine.Option;
     },
     footer = "  jacquard doctor --json")
 final class DoctorCommand implements Callable<Integer> {
+  private static final String REFERENCE = "reference";
   private static final BackendOptions OPTIONS = new BackendOptions(2);
 
   /** The outcome for one backend; {@code reason} is null if it passed. */
@@ -68,7 +68,7 @@ final class DoctorCommand implements Callable<Integer> {
     List<String> wrong = new ArrayList<>();
     double worst = 0;
     try (Arena arena = Arena.ofShared();
-        Backend reference = new ReferenceBackend(OPTIONS)) {
+        Backend reference = Backends.open(REFERENCE, OPTIONS)) {
       for (ElementFormat format : ElementFormats.all()) {
         BackendSelfTest test = new BackendSelfTest(format, arena);
         double error = BackendSelfTest.error(test.run(backend), test.run(reference));

@@ -6,7 +6,6 @@ import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.KvFormat;
-import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.OpSupport;
 import dev.jacquard.kernels.Program;
@@ -14,6 +13,8 @@ import dev.jacquard.memory.JacquardException;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelVerifier;
 import dev.jacquard.modelfile.TensorInfo;
+import dev.jacquard.session.MemoryEstimate;
+import dev.jacquard.session.ModelOptions;
 import java.lang.reflect.Array;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -58,8 +59,8 @@ record ModelReport(
   /** Part of the weights that one number format makes up. */
   record FormatShare(String type, int tensors, long bytes, double share) {}
 
-  /** Bytes that a context length takes: the weights once, keys and values of each session. */
-  record Memory(int context, long weights, long kv, long total) {}
+  /** Bytes that a context length takes: weights, one session's keys and values, a step's buffers. */
+  record Memory(int context, long weights, long kv, long activations, long total) {}
 
   /** What computes a kind of op, and how many ops of the program that are. */
   record Kernel(String op, int count, String kernel) {}
@@ -106,7 +107,7 @@ record ModelReport(
     String cannotRun = null;
     try {
       Program program = program(file);
-      memory = memory(file, program.kv(), kv);
+      memory = memory(file, program, kv);
       try (Backend backend =
           Backends.open(
               backendName, new BackendOptions(Runtime.getRuntime().availableProcessors()))) {
@@ -190,27 +191,21 @@ record ModelReport(
   }
 
   /** Doubles the context from 1024 tokens up to what the model was made for. */
-  private static List<Memory> memory(ModelFile file, KvSpec spec, KvFormat format) {
+  private static List<Memory> memory(ModelFile file, Program program, KvFormat format) {
     int most = file.metadata().integer(file.metadata().architecture() + ".context_length");
-    long weights = bytes(file.tensors());
     List<Memory> rows = new ArrayList<>();
     for (long context = SHORTEST_CONTEXT; context < most; context *= 2) {
-      rows.add(memory((int) context, weights, spec, format));
+      rows.add(memory((int) context, program, format));
     }
-    rows.add(memory(most, weights, spec, format));
+    rows.add(memory(most, program, format));
     return rows;
   }
 
-  private static Memory memory(int context, long weights, KvSpec spec, KvFormat format) {
-    long values = 0;
-    List<Integer> windows = spec.groupWindows();
-    for (int group = 0; group < windows.size(); group++) {
-      int window = windows.get(group);
-      long kept = window == 0 ? context : Math.min(context, window);
-      values += kept * spec.valuesPerToken(group);
-    }
-    long kv = values * format.bytes();
-    return new Memory(context, weights, kv, weights + kv);
+  private static Memory memory(int context, Program program, KvFormat format) {
+    int batch = Math.min(context, ModelOptions.DEFAULT.batchSize());
+    MemoryEstimate estimate = MemoryEstimate.of(program, context, batch, format);
+    return new Memory(
+        context, estimate.weights(), estimate.kv(), estimate.activations(), estimate.total());
   }
 
   private static List<Kernel> kernels(Program program, Backend backend) {
@@ -262,14 +257,15 @@ record ModelReport(
                 Format.decimals(100 * f.share(), 1) + " %"));
     section(
         text,
-        "Memory by context length: weights + keys and values of one session",
-        "rrrr",
+        "Memory by context length: weights + keys and values of a session + buffers of a step",
+        "rrrrr",
         memory,
         m ->
             List.of(
                 m.context() + " tokens",
                 Format.bytes(m.weights()),
                 "+ " + Format.bytes(m.kv()),
+                "+ " + Format.bytes(m.activations()),
                 "= " + Format.bytes(m.total())));
     section(
         text,

@@ -298,14 +298,22 @@ record ModelReport(
     return quoted(entry.getValue());
   }
 
-  /** Strings in quotes, in one line, and not too long. */
+  /** Strings in quotes, in one line, and not too long; numbers with the digits that matter. */
   private static String quoted(Object value) {
-    if (!(value instanceof String string)) {
-      return String.valueOf(value);
-    }
-    String line = Format.printable(string);
-    int end = line.offsetByCodePoints(0, Math.min(LONGEST_STRING, line.codePointCount(0, line.length())));
-    return '"' + line.substring(0, end) + (end < line.length() ? "…" : "") + '"';
+    return switch (value) {
+      case String string -> '"' + shortened(Format.printable(string)) + '"';
+      // Most numbers of a file have 32 bits and look strange with the digits of 64.
+      case Double number when (float) (double) number == number ->
+          String.valueOf((float) (double) number);
+      default -> String.valueOf(value);
+    };
+  }
+
+  private static String shortened(String line) {
+    int points = line.codePointCount(0, line.length());
+    return points <= LONGEST_STRING
+        ? line
+        : line.substring(0, line.offsetByCodePoints(0, LONGEST_STRING)) + "…";
   }
 
   private static String sizes(List<Long> shape) {

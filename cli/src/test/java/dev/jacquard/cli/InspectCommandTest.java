@@ -27,7 +27,7 @@ class InspectCommandTest {
     assertTrue(out.matches("(?s).*tokenizer.ggml.tokens +\\[.*… 4096].*"), out);
     assertTrue(out.matches("(?s).*blk.0.attn_q.weight +Q8_0 +256 x 256 +69.6 kB.*"), out);
     assertTrue(out.matches("(?s).*Q8_0 +57 tensors +7.8 MB +99.8 %.*"), out);
-    assertTrue(out.matches("(?s).*1024 tokens +7.9 MB .*"), out);
+    assertTrue(out.matches("(?s).*1024 tokens +7.8 MB .*"), out);
     assertTrue(out.matches("(?s).*MatMul Q8_0 +x 17 .*"), out);
     assertTrue(out.lines().allMatch(line -> line.length() < 250), out);
   }

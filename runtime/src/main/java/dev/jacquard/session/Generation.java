@@ -38,7 +38,7 @@ final class Generation extends Job {
     this.request = request;
     this.model = model;
     sampler = new Sampler(request.sampling(), model.vocabulary());
-    detokenizer = new StreamingDetokenizer(model.tokenizer());
+    detokenizer = StreamingDetokenizer.ofContinuation(model.tokenizer());
     stops = new StopStrings(request.stopStrings());
     stream = new GenerationStream(this::cancel, model.engine()::wake);
   }
@@ -107,7 +107,7 @@ final class Generation extends Job {
     }
     sampled++;
     sequence().add(token);
-    stream.put(new GenerationEvent.Token(token, stops.accept(detokenizer.accept(token))));
+    stream.put(new GenerationEvent.Token(token, stops.accept(detokenizer.push(token))));
     if (stops.found()) {
       return FinishReason.STOP;
     }
@@ -124,7 +124,7 @@ final class Generation extends Job {
 
   @Override
   void tellEnd(FinishReason reason, @Nullable Throwable error) {
-    String text = stops.accept(detokenizer.finish()) + stops.finish();
+    String text = stops.accept(detokenizer.flush()) + stops.finish();
     stream.end(new GenerationEvent.Finished(reason, text, statistics(), error));
   }
 

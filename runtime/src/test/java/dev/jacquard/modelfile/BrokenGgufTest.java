@@ -81,12 +81,16 @@ class BrokenGgufTest {
           row("version 0", file(0, 0, 0), "byte 4", "version 2 or 3", "version 0"),
           row("version 1", file(1, 0, 0), "byte 4", "version 2 or 3", "version 1", "convert"),
           row("version 4", file(4, 0, 0), "byte 4", "version 2 or 3", "version 4"),
-          row("no counts", new GgufBytes().text("GGUF").int32(3), "byte 8", "end of the file"),
+          row(
+              "no counts",
+              new GgufBytes().text("GGUF").int32(3),
+              "byte 8",
+              "only 0 bytes left of the file"),
           row(
               "half a count",
               new GgufBytes().text("GGUF").int32(3).int32(0),
               "byte 8",
-              "after 4 bytes"),
+              "only 4 bytes left"),
           row(
               "more tensors than bytes",
               file(1L << 60, 0),
@@ -119,7 +123,7 @@ class BrokenGgufTest {
               "key longer than the file",
               file(0, 1).int64(1000).text("general.name"),
               "byte 24",
-              "at most 12 bytes of a key",
+              "a key within 12 bytes left",
               "1000"),
           row(
               "key of 2^63 bytes",
@@ -136,7 +140,7 @@ class BrokenGgufTest {
               file(0, 1).string(new byte[] {'a', (byte) 0xff}).int32(0).int8(0),
               "byte 24",
               "UTF-8",
-              "-1"),
+              "61 ff"),
           row(
               "key with a line feed",
               file(0, 1).string("a\nb").int32(0).int8(0),
@@ -156,32 +160,32 @@ class BrokenGgufTest {
               "type 13",
               "a.key"),
           row("value type -1", file(0, 1).string("a.key").int32(-1).int8(0), "byte 37", "type -1"),
-          row("no value type", file(0, 1).string("a.key").int8(4), "byte 37", "end of the file"),
+          row("no value type", file(0, 1).string("a.key").int8(4), "byte 37", "only 1 bytes left"),
           row(
               "half an integer",
               pair(GgufType.UINT32).int16(1),
               "byte 41",
               "4 bytes",
-              "after 2 bytes",
+              "only 2 bytes left",
               "a.key"),
           row(
               "half a double",
               pair(GgufType.FLOAT64).int32(1),
               "byte 41",
               "double",
-              "after 4 bytes"),
+              "only 4 bytes left"),
           row(
               "string longer than the file",
               pair(GgufType.STRING).int64(100).text("abc"),
               "byte 41",
-              "at most 3 bytes",
+              "within 3 bytes left",
               "100"),
           row(
               "string of 2^60 bytes",
               pair(GgufType.STRING).int64(1L << 60),
               "byte 41",
               "1152921504606846976"),
-          row("array without a type", pair(GgufType.ARRAY), "byte 41", "end of the file"),
+          row("array without a type", pair(GgufType.ARRAY), "byte 41", "only 0 bytes left"),
           row("array of type 99", pair(GgufType.ARRAY).int32(99).int64(0), "byte 41", "type 99"),
           row("array without a count", pair(GgufType.ARRAY).int32(4), "byte 45", "8 bytes"),
           row(
@@ -209,7 +213,7 @@ class BrokenGgufTest {
               "string cut in an array",
               pair(GgufType.ARRAY).elements(GgufType.STRING, 2).string("one").int64(9).text("two"),
               "byte 64",
-              "at most 3 bytes"),
+              "within 3 bytes left"),
           row(
               "nested arrays, too deep",
               pair(GgufType.ARRAY)

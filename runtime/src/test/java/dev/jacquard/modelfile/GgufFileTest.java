@@ -17,7 +17,9 @@ import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -230,6 +232,34 @@ class GgufFileTest {
   }
 
   @Test
+  void headerOfAHugeFileIsLimited() throws IOException {
+    Path path =
+        file(0, 1).array("a", GgufType.INT8, 1 << 30).int8(1).writeTo(folder.resolve("huge.gguf"));
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      // A sparse file: the array lies within it, but would take gigabytes of heap.
+      channel.write(ByteBuffer.allocate(1), 1L << 31);
+    }
+    assertFault(
+        () -> ModelFile.open(path), "at most 134217", "the longest header", "found 1073741824");
+  }
+
+  @Test
+  void longValuesAreCutInMessages() {
+    Path path =
+        file(0, 1)
+            .key("a", GgufType.STRING)
+            .string("\u001b[31m" + "x".repeat(5000))
+            .writeTo(folder.resolve("long.gguf"));
+    try (ModelFile file = ModelFile.open(path)) {
+      ModelFormatException fault =
+          assertThrows(ModelFormatException.class, () -> file.metadata().integer("a"));
+      String message = String.valueOf(fault.getMessage());
+      assertTrue(message.length() < 1000, message);
+      assertTrue(message.chars().noneMatch(Character::isISOControl), message);
+    }
+  }
+
+  @Test
   void ggmlTypesAgreeWithTheDecoders() {
     for (ElementFormat format : ElementFormats.all()) {
       assertEquals(
@@ -302,7 +332,7 @@ class GgufFileTest {
 
   /** Makes a part a whole file: its count of parts becomes 1. */
   private static void replaceSplit(byte[] bytes) {
-    String text = new String(bytes, java.nio.charset.StandardCharsets.ISO_8859_1);
+    String text = new String(bytes, StandardCharsets.ISO_8859_1);
     bytes[text.indexOf("split.count") + "split.count".length() + 4] = 1;
   }
 

@@ -33,9 +33,6 @@ final class Engine implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger(Engine.class.getName());
   private static final int COMMANDS = 64;
 
-  /** How often the mapped file is asked whether it still is as long as it was. */
-  private static final long INTACT_NANOS = 5_000_000;
-
   private final ModelFile file;
   private final Executable executable;
   private final KvCache cache;
@@ -50,7 +47,6 @@ final class Engine implements AutoCloseable {
 
   private final List<Job> step = new ArrayList<>();
   private final Set<Session> sessions = new HashSet<>();
-  private long checkedIntact = System.nanoTime() - INTACT_NANOS;
   private volatile boolean closed;
 
   /**
@@ -243,10 +239,7 @@ final class Engine implements AutoCloseable {
   private void runStep() {
     long started = System.nanoTime();
     try {
-      if (started - checkedIntact >= INTACT_NANOS) {
-        file.requireIntact();
-        checkedIntact = started;
-      }
+      file.requireIntact(); // a system call of a microsecond
       executable.run(inputs, cache.storage(), null);
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);

@@ -261,7 +261,7 @@ final class Engine implements AutoCloseable {
 
   /** What the cache holds is unknown now: sessions of the step end, others compute theirs again. */
   private void stepFailed(Throwable error) {
-    LOGGER.log(Level.WARNING, "a step failed; its sessions are closed", error);
+    LOGGER.log(Level.DEBUG, "a step failed; its sessions are closed", error); // readers are told
     for (Job job : step) {
       job.session().fail(error);
       job.end(FinishReason.ERROR, error);

@@ -119,7 +119,7 @@ public final class Jacquard {
         file.path(),
         file.metadata().architecture(),
         backend.description(),
-        context);
+        String.valueOf(context));
     return new Model(
         file, tokenizer, program, backend, engine, cost, context, maxOutputs, resources);
   }
@@ -145,8 +145,8 @@ public final class Jacquard {
       LOGGER.log(
           Level.WARNING,
           "the model was trained for {0} tokens of context; with {1} it may write nonsense",
-          own,
-          options.context());
+          String.valueOf(own),
+          String.valueOf(options.context()));
     }
     return options.context() == 0 ? own : options.context();
   }

@@ -40,7 +40,6 @@ final class ChildJvm {
       process.destroyForcibly();
       throw new AssertionError("the child JVM hangs");
     }
-    return new Result(
-        process.exitValue(), Files.readString(folder.resolve("stdout.txt"), UTF_8));
+    return new Result(process.exitValue(), Files.readString(folder.resolve("stdout.txt"), UTF_8));
   }
 }

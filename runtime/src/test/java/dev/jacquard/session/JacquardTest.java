@@ -38,8 +38,7 @@ final class JacquardTest {
   void theBundledModelContinuesAsTheReferenceDoes() {
     int[] prompt =
         Arrays.copyOf(TestData.ids(TestData.resource("reference/java-7m.tokens.txt")), 32);
-    List<String> expected =
-        TestData.lines(TestData.resource("reference/java-7m.Q8_0.greedy.txt"));
+    List<String> expected = TestData.lines(TestData.resource("reference/java-7m.Q8_0.greedy.txt"));
     assertEquals(96, expected.size());
     try (Model model = Jacquard.open(TestData.bundledModel(), OPTIONS);
         Session session = model.newSession()) {
@@ -126,8 +125,7 @@ final class JacquardTest {
       MemoryEstimate twice = MemoryEstimate.of(model.program(), 512, 32, KvFormat.F32);
       assertEquals(4 * estimate.kv(), twice.kv());
       assertEquals(2 * estimate.activations(), twice.activations());
-      assertEquals(
-          estimate.weights() + estimate.kv() + estimate.activations(), estimate.total());
+      assertEquals(estimate.weights() + estimate.kv() + estimate.activations(), estimate.total());
     }
   }
 
@@ -146,8 +144,7 @@ final class JacquardTest {
       int end = text.indexOf("tokenizer.ggml.tokens");
       String head = text.substring(0, end).replace(from, to);
       Path copy = folder.resolve("renamed.gguf");
-      return Files.write(
-          copy, (head + text.substring(end)).getBytes(StandardCharsets.ISO_8859_1));
+      return Files.write(copy, (head + text.substring(end)).getBytes(StandardCharsets.ISO_8859_1));
     } catch (java.io.IOException e) {
       throw new java.io.UncheckedIOException(e);
     }

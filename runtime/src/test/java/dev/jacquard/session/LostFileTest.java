@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Somebody shortens the model file while it is in use; in a JVM of its own, which may die. */
 final class LostFileTest {
@@ -26,8 +26,8 @@ final class LostFileTest {
 
   /** Either the check before a step notices, or, without it, a step that reads a lost page. */
   @ParameterizedTest
-  @CsvSource({"checked, JacquardException", "unchecked, BackendException"})
-  void endsTheGenerationAndLeavesEngineAndJvmAlive(String mode, String error) throws Exception {
+  @ValueSource(strings = {"checked", "unchecked"})
+  void endsTheGenerationAndLeavesEngineAndJvmAlive(String mode) throws Exception {
     Path model = folder.resolve("model.gguf");
     Files.copy(TestData.bundledModel(), model, StandardCopyOption.REPLACE_EXISTING);
     ChildJvm.Result result =
@@ -35,12 +35,11 @@ final class LostFileTest {
             folder, Child.class.getName(), mode, model.toString(), TestData.bundledModel() + "");
     assertEquals(
         """
-        ERROR %s
+        ERROR, the file was shortened: true
         the session is closed
-        ERROR %s
+        ERROR, the file was shortened: true
         whole model LENGTH
-        """
-            .formatted(error, error),
+        """,
         result.output());
     assertEquals(0, result.exitStatus());
   }
@@ -80,9 +79,9 @@ final class LostFileTest {
     }
 
     private static void tell(TestModels.Output output) {
-      Throwable error = output.end().error();
+      String message = String.valueOf(output.end().error());
       System.out.println(
-          output.reason() + " " + (error == null ? "none" : error.getClass().getSimpleName()));
+          output.reason() + ", the file was shortened: " + message.contains("shortened"));
     }
   }
 

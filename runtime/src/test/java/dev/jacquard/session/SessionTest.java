@@ -212,8 +212,7 @@ final class SessionTest {
           drawn = drawn.withSampling(TestModels.drawn(seed));
         }
       }
-      assertTrue(
-          ended.ids().stream().noneMatch(model.tokenizer().endOfGeneration()::contains));
+      assertTrue(ended.ids().stream().noneMatch(model.tokenizer().endOfGeneration()::contains));
       session.rewind(0);
       Output whole = read(session.generate(drawn.withIgnoreEos(true)));
       assertEquals(FinishReason.LENGTH, whole.reason());

@@ -260,18 +260,20 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** What the cache holds is unknown now: sessions of the step end, others compute theirs again. */
+  /**
+   * What the cache holds is unknown now: whatever runs ends and its session is closed; idle
+   * sessions compute their tokens again when they are used.
+   */
   private void stepFailed(Throwable error) {
-    LOGGER.log(Level.DEBUG, "a step failed; its sessions are closed", error); // readers are told
-    for (Job job : step) {
+    LOGGER.log(Level.DEBUG, "a step failed", error); // readers are told
+    for (Job job : jobs) {
       job.session().fail(error);
       job.end(FinishReason.ERROR, error);
-      sessions.remove(job.session());
-      job.session().sequence().forgetAll();
     }
     for (Session session : sessions) {
       session.sequence().forgetAll();
     }
+    sessions.removeIf(Session::closed);
   }
 
   private void run() {

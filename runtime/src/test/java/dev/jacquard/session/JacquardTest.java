@@ -14,6 +14,7 @@ import dev.jacquard.modelfile.GgufFile;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelFormatException;
 import dev.jacquard.testing.TestData;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,8 +28,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** Opening models, and the bundled one from text to text. */
 @Timeout(120)
 final class JacquardTest {
-  @TempDir private Path folder;
-
   private static String message(Class<? extends Throwable> type, Path file, ModelOptions options) {
     return String.valueOf(
         assertThrows(type, () -> Jacquard.open(file, options).close()).getMessage());
@@ -43,8 +42,9 @@ final class JacquardTest {
     try (Model model = Jacquard.open(TestData.bundledModel(), OPTIONS);
         Session session = model.newSession()) {
       for (String line : expected) {
-        int id = Integer.parseInt(line.split(" ")[0]);
-        double lead = Double.parseDouble(line.split(" ")[1]);
+        int space = line.indexOf(' ');
+        int id = Integer.parseInt(line.substring(0, space));
+        double lead = Double.parseDouble(line.substring(space + 1));
         int chosen = read(session.generate(TestModels.greedy(1, prompt))).ids().getFirst();
         if (lead >= 0.05) {
           assertEquals(id, chosen, () -> "at position " + (session.position() - 1));
@@ -59,17 +59,17 @@ final class JacquardTest {
   }
 
   @Test
-  void anUnknownArchitectureIsNamedWithTheKnownOnes() {
+  void anUnknownArchitectureIsNamedWithTheKnownOnes(@TempDir Path folder) throws IOException {
     String message =
         message(
             ModelFormatException.class,
-            rename("architectures/llama.gguf", "llama", "lxama"),
+            rename(folder, "architectures/llama.gguf", "llama", "lxama"),
             OPTIONS);
     assertTrue(message.contains("lxama") && message.contains("[gemma3, llama]"), message);
   }
 
   @Test
-  void aMissingFileIsNamed() {
+  void aMissingFileIsNamed(@TempDir Path folder) {
     Path missing = folder.resolve("missing.gguf");
     String message = message(JacquardException.class, missing, OPTIONS);
     assertTrue(message.contains("missing.gguf"), message);
@@ -137,16 +137,13 @@ final class JacquardTest {
   }
 
   /** A copy of a file in which an architecture's name was replaced by one of the same length. */
-  private Path rename(String resource, String from, String to) {
-    try {
-      byte[] bytes = Files.readAllBytes(TestData.resource(resource));
-      String text = new String(bytes, StandardCharsets.ISO_8859_1);
-      int end = text.indexOf("tokenizer.ggml.tokens");
-      String head = text.substring(0, end).replace(from, to);
-      Path copy = folder.resolve("renamed.gguf");
-      return Files.write(copy, (head + text.substring(end)).getBytes(StandardCharsets.ISO_8859_1));
-    } catch (java.io.IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
+  private static Path rename(Path folder, String resource, String from, String to)
+      throws IOException {
+    String text = Files.readString(TestData.resource(resource), StandardCharsets.ISO_8859_1);
+    int end = text.indexOf("tokenizer.ggml.tokens");
+    return Files.writeString(
+        folder.resolve("renamed.gguf"),
+        text.substring(0, end).replace(from, to) + text.substring(end),
+        StandardCharsets.ISO_8859_1);
   }
 }

@@ -22,12 +22,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Somebody shortens the model file while it is in use; in a JVM of its own, which may die. */
 final class LostFileTest {
-  @TempDir private Path folder;
-
   /** Either the check before a step notices, or, without it, a step that reads a lost page. */
   @ParameterizedTest
   @ValueSource(strings = {"checked", "unchecked"})
-  void endsTheGenerationAndLeavesEngineAndJvmAlive(String mode) throws Exception {
+  void endsTheGenerationAndLeavesEngineAndJvmAlive(String mode, @TempDir Path folder)
+      throws Exception {
     Path model = folder.resolve("model.gguf");
     Files.copy(TestData.bundledModel(), model, StandardCopyOption.REPLACE_EXISTING);
     ChildJvm.Result result =

@@ -16,10 +16,8 @@ final class ReadmeExampleTest {
   private static final Pattern PROGRAM =
       Pattern.compile("```java\n(import dev.jacquard.*?)```", Pattern.DOTALL);
 
-  @TempDir private Path folder;
-
   @Test
-  void compilesRunsAndSaysWhatATokenCost() throws Exception {
+  void compilesRunsAndSaysWhatATokenCost(@TempDir Path folder) throws Exception {
     Matcher program = PROGRAM.matcher(Files.readString(TestData.project().resolve("README.md")));
     assertTrue(program.find(), "the README has a program for users of the library");
     Path source = Files.writeString(folder.resolve("Example.java"), program.group(1));

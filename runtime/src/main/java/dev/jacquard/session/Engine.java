@@ -33,16 +33,14 @@ final class Engine implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger(Engine.class.getName());
   private static final int COMMANDS = 64;
 
-  /** How often the mapped file is asked whether it still is as long as it was. */
-  private static final long INTACT_NANOS = 5_000_000;
-
   private final ModelFile file;
   private final Executable executable;
   private final KvCache cache;
   private final StepInputs inputs;
   private final int maxOutputs;
   private final StepLogits logits;
-  private final Thread thread = Thread.ofPlatform().daemon().name("jacquard-engine").unstarted(this::run);
+  private final Thread thread =
+      Thread.ofPlatform().daemon().name("jacquard-engine").unstarted(this::run);
   private final BlockingQueue<Runnable> commands = new ArrayBlockingQueue<>(COMMANDS);
 
   /** Who was left out longest stands first. */
@@ -50,7 +48,6 @@ final class Engine implements AutoCloseable {
 
   private final List<Job> step = new ArrayList<>();
   private final Set<Session> sessions = new HashSet<>();
-  private long checkedIntact = System.nanoTime() - INTACT_NANOS;
   private volatile boolean closed;
 
   /**
@@ -243,10 +240,7 @@ final class Engine implements AutoCloseable {
   private void runStep() {
     long started = System.nanoTime();
     try {
-      if (started - checkedIntact >= INTACT_NANOS) {
-        file.requireIntact();
-        checkedIntact = started;
-      }
+      file.requireIntact(); // a system call of a microsecond
       executable.run(inputs, cache.storage(), null);
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);
@@ -268,7 +262,7 @@ final class Engine implements AutoCloseable {
 
   /** What the cache holds is unknown now: sessions of the step end, others compute theirs again. */
   private void stepFailed(Throwable error) {
-    LOGGER.log(Level.WARNING, "a step failed; its sessions are closed", error);
+    LOGGER.log(Level.DEBUG, "a step failed; its sessions are closed", error); // readers are told
     for (Job job : step) {
       job.session().fail(error);
       job.end(FinishReason.ERROR, error);

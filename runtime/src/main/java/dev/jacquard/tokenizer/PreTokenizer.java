@@ -222,7 +222,7 @@ enum PreTokenizer {
               ? Category.LETTER
               : Character.isDigit(c)
                   ? Category.NUMBER
-                  : c == ' ' || c >= '\t' && c <= '\r' ? Category.SPACE : Category.OTHER;
+                  : c == ' ' || (c >= '\t' && c <= '\r') ? Category.SPACE : Category.OTHER;
     }
   }
 

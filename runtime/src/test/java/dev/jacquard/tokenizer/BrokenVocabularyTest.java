@@ -18,7 +18,7 @@ class BrokenVocabularyTest {
 
   private static void assertFault(Map<String, Object> values, String... parts) {
     String message =
-        assertThrows(ModelFormatException.class, () -> TestVocabularies.of(values)).getMessage();
+        assertThrows(ModelFormatException.class, () -> TestVocabularies.of(values)).toString();
     for (String part : parts) {
       assertTrue(message.contains(part), message);
     }
@@ -70,7 +70,7 @@ class BrokenVocabularyTest {
   @Test
   void duplicateTokens() {
     Map<String, Object> values = TestVocabularies.bpe();
-    String[] tokens = ((String[]) values.get(PREFIX + "tokens")).clone();
+    String[] tokens = TestVocabularies.tokens(values);
     tokens[263] = "he";
     assertFault(values, "tokens", tokens, "tokens 256 and 263", "\"he\"");
   }
@@ -78,7 +78,7 @@ class BrokenVocabularyTest {
   @Test
   void emptyTokensAreAllowed() {
     Map<String, Object> values = TestVocabularies.bpe();
-    String[] tokens = ((String[]) values.get(PREFIX + "tokens")).clone();
+    String[] tokens = TestVocabularies.tokens(values);
     tokens[262] = "";
     tokens[263] = "";
     values.put(PREFIX + "tokens", tokens);
@@ -123,7 +123,7 @@ class BrokenVocabularyTest {
   @Test
   void bytesWithoutToken() {
     Map<String, Object> bpe = TestVocabularies.bpe();
-    String[] tokens = ((String[]) bpe.get(PREFIX + "tokens")).clone();
+    String[] tokens = TestVocabularies.tokens(bpe);
     tokens['x'] = "no-x";
     assertFault(bpe, "tokens", tokens, "byte 120", "'x'");
     bpe.put(PREFIX + "unknown_token_id", 0L);
@@ -131,7 +131,7 @@ class BrokenVocabularyTest {
         new int[] {0, 'y'}, TestVocabularies.of(bpe).encode("xy", Tokenizer.Options.PLAIN));
 
     Map<String, Object> pieces = TestVocabularies.sentencePiece();
-    tokens = ((String[]) pieces.get(PREFIX + "tokens")).clone();
+    tokens = TestVocabularies.tokens(pieces);
     tokens[3 + 'x'] = "<0xZZ>";
     assertFault(pieces, "tokens", tokens, "<0xAB>", "\"<0xZZ>\"");
   }

@@ -47,8 +47,7 @@ class BrokenVocabularyTest {
     assertFault(TestVocabularies.bpe(), "pre", "llama-bpe", "gpt-2", "default", "\"llama-bpe\"");
     Map<String, Object> unnamed = TestVocabularies.bpe();
     unnamed.remove(PREFIX + "pre");
-    assertEquals(
-        PreTokenizer.DEFAULT, PreTokenizer.of(TestVocabularies.metadata(unnamed)));
+    assertEquals(PreTokenizer.DEFAULT, PreTokenizer.of(TestVocabularies.metadata(unnamed)));
   }
 
   @Test

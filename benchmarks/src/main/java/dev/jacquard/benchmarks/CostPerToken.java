@@ -1,0 +1,163 @@
+package dev.jacquard.benchmarks;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.modelfile.GgufFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/**
+ * What a token costs: nanoseconds, bytes moved, bytes of heap allocated, and money, for prefill and
+ * decode at several depths. Runs {@link StepBenchmark}, which compares its results with the reference
+ * backend before it times anything, and writes JSON that {@link PerformanceReport} reads.
+ */
+@Command(
+    name = "cost-per-token",
+    mixinStandardHelpOptions = true,
+    description = "Measures ns, bytes moved, allocation and money per token; writes JSON.")
+public final class CostPerToken implements Callable<Integer> {
+  /**
+   * One row of the table.
+   *
+   * @param model file name
+   * @param phase prefill or decode
+   * @param depth tokens cached before
+   * @param threads that compute
+   * @param nanoseconds per token
+   * @param nanosecondsError half of JMH's 99.9 % interval
+   * @param bytesMoved weights and cached keys and values that a decoded token reads; 0 for prefill,
+   *     where 256 tokens share one pass over the weights
+   * @param allocatedBytes heap per token ({@code gc.alloc.rate.norm})
+   * @param moneyPerMillion price of a million tokens, in the currency of the price per hour
+   */
+  record Row(
+      String model,
+      String phase,
+      int depth,
+      int threads,
+      double nanoseconds,
+      double nanosecondsError,
+      long bytesMoved,
+      double allocatedBytes,
+      double moneyPerMillion) {}
+
+  /** The whole result. */
+  record Result(Machine machine, double pricePerHour, List<Row> rows) {}
+
+  @Parameters(arity = "0..*", description = "Models; default: the bundled one.")
+  private List<String> models = List.of("");
+
+  @Option(
+      names = {"-d", "--depths"},
+      split = ",",
+      description = "Cached tokens (default: ${DEFAULT-VALUE}).",
+      defaultValue = "0,512")
+  private List<Integer> depths = List.of();
+
+  @Option(
+      names = {"-t", "--threads"},
+      description = "Threads (default: ${DEFAULT-VALUE}).",
+      defaultValue = "2")
+  private int threads;
+
+  @Option(
+      names = "--price-per-hour",
+      description = "Price of an hour of this machine (default: ${DEFAULT-VALUE}).",
+      defaultValue = "0.10")
+  private double pricePerHour;
+
+  @Option(
+      names = "--seconds",
+      description = "Seconds of an iteration (default: ${DEFAULT-VALUE}).",
+      defaultValue = "2")
+  private int seconds;
+
+  @Option(
+      names = {"-o", "--output"},
+      description = "JSON file (default: ${DEFAULT-VALUE}).",
+      defaultValue = "docs/performance/cost-per-token.json")
+  private Path output = Path.of("");
+
+  /** Runs the command. */
+  public static void main(String[] args) {
+    System.exit(new CommandLine(new CostPerToken()).execute(args));
+  }
+
+  @Override
+  public Integer call() throws RunnerException, IOException {
+    List<Row> rows = new ArrayList<>();
+    for (RunResult result : new Runner(options()).run()) {
+      rows.add(row(result));
+    }
+    Files.createDirectories(output.toAbsolutePath().getParent());
+    new ObjectMapper()
+        .enable(SerializationFeature.INDENT_OUTPUT)
+        .writeValue(output.toFile(), new Result(Machine.current(), pricePerHour, rows));
+    return 0;
+  }
+
+  private org.openjdk.jmh.runner.options.Options options() {
+    return new OptionsBuilder()
+        .include(StepBenchmark.class.getName())
+        .param("model", models.toArray(String[]::new))
+        .param("depth", depths.stream().map(String::valueOf).toArray(String[]::new))
+        .param("threads", String.valueOf(threads))
+        .warmupTime(TimeValue.seconds(seconds))
+        .measurementTime(TimeValue.seconds(seconds))
+        .addProfiler(GCProfiler.class)
+        .jvmArgsAppend("--add-modules", "jdk.incubator.vector")
+        .build();
+  }
+
+  private Row row(RunResult result) {
+    String model = result.getParams().getParam("model");
+    int depth = Integer.parseInt(result.getParams().getParam("depth"));
+    String phase = result.getPrimaryResult().getLabel();
+    double nanoseconds = result.getPrimaryResult().getScore();
+    double allocated =
+        result.getSecondaryResults().entrySet().stream()
+            .filter(e -> e.getKey().endsWith("gc.alloc.rate.norm"))
+            .mapToDouble(e -> e.getValue().getScore())
+            .findFirst()
+            .orElseThrow();
+    return new Row(
+        BenchmarkModel.path(model).getFileName().toString(),
+        phase,
+        depth,
+        threads,
+        nanoseconds,
+        result.getPrimaryResult().getScoreError(),
+        phase.equals("decode") ? bytesMoved(model, depth) : 0,
+        allocated,
+        nanoseconds * 1e-9 / 3600 * pricePerHour * 1e6);
+  }
+
+  private long bytesMoved(String model, int depth) {
+    try (GgufFile file = GgufFile.open(BenchmarkModel.path(model));
+        ProgramRun run =
+            new ProgramRun(
+                "vector",
+                threads,
+                StepBenchmark.program(file),
+                KvFormat.F16,
+                CompileOptions.of(1, 1))) {
+      return run.bytesPerToken(depth);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+package dev.jacquard.benchmarks;
+
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.attention.KvCache;
+import dev.jacquard.attention.KvSequence;
+import dev.jacquard.attention.PagedKvCache;
+import dev.jacquard.kernels.Backend;
+import dev.jacquard.kernels.BackendOptions;
+import dev.jacquard.kernels.Backends;
+import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.Program;
+import dev.jacquard.kernels.StepInputs;
+
+/** One program on one backend with one sequence: a step is a call, without engine or threads of ours. */
+final class ProgramRun implements AutoCloseable {
+  private final Backend backend;
+  private final Program program;
+  private final Executable executable;
+  private final KvCache cache;
+  private final StepInputs inputs;
+  private KvSequence sequence;
+
+  ProgramRun(
+      String backendName, int threads, Program program, KvFormat kvFormat, CompileOptions options) {
+    this.program = program;
+    backend = Backends.open(backendName, new BackendOptions(threads));
+    executable = backend.compile(program, options);
+    cache = new PagedKvCache(backend.allocateKv(program.kv(), kvFormat));
+    inputs = new StepInputs(options.maxRows(), program.kv().groupWindows().size());
+    sequence = cache.newSequence();
+  }
+
+  /** Runs {@code tokens[from … to)} as one step; the last {@code outputs} rows give logits. */
+  void step(int[] tokens, int from, int to, int outputs) {
+    inputs.clear();
+    sequence.append(inputs, tokens, from, to, outputs, AttentionPolicy.DENSE);
+    executable.run(inputs, cache.storage(), null);
+  }
+
+  /** Copies the logits of output row {@code i} of the last step. */
+  float[] logits(int i) {
+    float[] logits = new float[program.logits().width()];
+    executable.read(program.logits(), i, logits, 0);
+    return logits;
+  }
+
+  /** Forgets everything from {@code length} on; starts anew if a window forbids it. */
+  void rewind(int length) {
+    if (length == 0) {
+      sequence.close();
+      sequence = cache.newSequence();
+    } else {
+      sequence.truncate(length);
+    }
+  }
+
+  /** Bytes of weights and cached keys and values that a token at position {@code length} reads. */
+  long bytesPerToken(int length) {
+    long kv = 0;
+    var spec = program.kv();
+    for (int group = 0; group < spec.groupWindows().size(); group++) {
+      int window = spec.groupWindows().get(group);
+      long visible = window == 0 ? length + 1 : Math.min(length + 1, window);
+      kv += visible * spec.valuesPerToken(group) * cache.storage().format().bytes();
+    }
+    return executable.weightBytesPerStep() + kv;
+  }
+
+  String backendDescription() {
+    return backend.description();
+  }
+
+  @Override
+  public void close() {
+    sequence.close();
+    cache.close();
+    executable.close();
+    backend.close();
+  }
+}

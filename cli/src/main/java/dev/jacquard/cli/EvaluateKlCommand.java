@@ -1,8 +1,9 @@
 package dev.jacquard.cli;
 
 import dev.jacquard.evaluation.KlDivergence;
-import dev.jacquard.evaluation.LogitsFile;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -14,15 +15,11 @@ import picocli.CommandLine.Parameters;
     name = "kl",
     description = {
       "Compares two files of logits over the same tokens.",
-      "Prints mean, largest and 99 % quantile of the Kullback-Leibler divergence from the reference"
+      "Prints mean, largest and 99 %% quantile of the Kullback-Leibler divergence from the reference"
           + " to the candidate, in nats per token, and how often both prefer the same token."
     },
     footer = "  jacquard evaluate kl reference.bin candidate.bin --max-kl 0.001")
 final class EvaluateKlCommand implements Callable<Integer> {
-  /** The JSON document. */
-  record Document(
-      int positions, double meanKl, double maxKl, double kl99, double topAgreement) {}
-
   private final Terminal terminal;
 
   @Parameters(index = "0", paramLabel = "REFERENCE", description = "File to compare with.")
@@ -43,5 +40,28 @@ final class EvaluateKlCommand implements Callable<Integer> {
 
   EvaluateKlCommand(Terminal terminal) {
     this.terminal = terminal;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    KlDivergence kl = KlDivergence.between(reference, candidate);
+    boolean met = maxKl == null || kl.mean() <= maxKl;
+    terminal.print(json ? Json.write(kl) + "\n" : text(kl));
+    if (!met) {
+      terminal.note("jacquard: the mean divergence is larger than --max-kl " + maxKl);
+    }
+    return met ? ExitCode.OK : ExitCode.THRESHOLD;
+  }
+
+  private static String text(KlDivergence kl) {
+    return Format.table(
+        "ll",
+        List.of(
+            List.of("positions", String.valueOf(kl.positions())),
+            List.of("mean KL", "%.3e".formatted(kl.mean())),
+            List.of("99 % KL", "%.3e".formatted(kl.percentile99())),
+            List.of("max KL", "%.3e".formatted(kl.max())),
+            List.of("top-1 agreement", Format.decimals(100 * kl.topAgreement(), 2) + " %"),
+            List.of("largest logit difference", "%.3e".formatted(kl.largestLogitDifference()))));
   }
 }

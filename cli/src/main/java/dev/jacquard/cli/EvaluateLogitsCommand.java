@@ -1,10 +1,11 @@
 package dev.jacquard.cli;
 
-import dev.jacquard.evaluation.LogitsFile;
+import dev.jacquard.evaluation.LogitsWriter;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.Session;
 import dev.jacquard.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -80,20 +81,27 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
     try (Model model = run.open(terminal, 0);
         Session session = model.newSession()) {
       int[] ids = ids(model.tokenizer());
-      try (LogitsFile.Writer writer =
-          LogitsFile.writer(output, ids.length, model.tokenizer().size(), top)) {
-        session.evaluate(
-            ids,
-            ids.length,
-            (position, logits) -> {
-              terminal.interruption().check();
-              writer.add(logits);
-              terminal.status("positions " + Terminal.bar((position + 1.0) / ids.length));
-            });
+      int vocabulary = model.tokenizer().size();
+      try (LogitsWriter writer =
+          LogitsWriter.create(output, vocabulary, top == 0 ? vocabulary : top)) {
+        session.evaluate(ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
+      } catch (UncheckedIOException e) {
+        throw e.getCause();
       }
+      terminal.clearStatus();
       terminal.note(output + ": logits of " + ids.length + " positions");
     }
     return ExitCode.OK;
+  }
+
+  private void append(LogitsWriter writer, float[] logits, int position, int count) {
+    terminal.interruption().check();
+    terminal.status("position " + Terminal.bar((position + 1.0) / count));
+    try {
+      writer.append(logits);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private int[] ids(Tokenizer tokenizer) throws IOException {

@@ -81,8 +81,9 @@ final class JacquardCommand implements Runnable {
   }
 
   private int wrongUsage(ParameterException e, String[] args) {
+    String message = String.valueOf(e.getMessage());
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
-    terminal.note("jacquard: " + e.getMessage());
+    terminal.note("jacquard: " + message.replaceFirst("^Error: ", ""));
     terminal.note("Try '" + command + " --help'.");
     return ExitCode.USAGE;
   }

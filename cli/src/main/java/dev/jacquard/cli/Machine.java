@@ -1,5 +1,7 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.memory.AvailableMemory;
+import dev.jacquard.session.WeightCache;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** What {@code doctor} says about the machine. */
 final class Machine {
@@ -40,6 +43,8 @@ final class Machine {
                 + " threads for this process"));
     facts.add(new Fact("Features", features()));
     facts.add(new Fact("Vector module", vectorModule()));
+    facts.add(new Fact("Memory", memory()));
+    facts.add(new Fact("Weight cache", cache()));
     return facts;
   }
 
@@ -56,6 +61,28 @@ final class Machine {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
         ? "jdk.incubator.vector is there"
         : "jdk.incubator.vector is missing: add --add-modules jdk.incubator.vector";
+  }
+
+  private static String memory() {
+    AvailableMemory memory = AvailableMemory.now();
+    return "%s available (%s); Java heap at most %s"
+        .formatted(
+            Format.bytes(memory.bytes()),
+            memory.source(),
+            Format.bytes(Runtime.getRuntime().maxMemory()));
+  }
+
+  private static String cache() {
+    Optional<Path> folder = WeightCache.folder();
+    if (folder.isEmpty()) {
+      return "none: repacked weights are not kept";
+    }
+    try (Stream<Path> files = Files.list(folder.get())) {
+      long bytes = files.mapToLong(file -> file.toFile().length()).sum();
+      return folder.get() + ", " + Format.bytes(bytes);
+    } catch (IOException e) {
+      return folder.get() + ", not there yet";
+    }
   }
 
   private static Optional<String> cpuInfo(String key) {

@@ -2,6 +2,7 @@ package dev.jacquard.cli;
 
 import dev.jacquard.evaluation.Perplexity;
 import dev.jacquard.session.Model;
+import dev.jacquard.session.Session;
 import dev.jacquard.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ import picocli.CommandLine.Spec;
     footer = "  jacquard perplexity -f text.txt -c 512")
 final class PerplexityCommand implements Callable<Integer> {
   private static final int DEFAULT_WINDOW = 512;
+  private static final int LEAST_WINDOW = 3;
 
   /** The JSON document. */
   record Document(double perplexity, double uncertainty, long tokens) {}
@@ -51,21 +53,28 @@ final class PerplexityCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     int window = run.context() == 0 ? DEFAULT_WINDOW : run.context();
-    if (window < 2) {
-      throw new ParameterException(spec.commandLine(), "-c must be at least 2, not " + window);
+    if (window < LEAST_WINDOW) {
+      throw new ParameterException(spec.commandLine(), "-c must be at least " + LEAST_WINDOW + ", not " + window);
     }
     String text = TextInput.read(file, terminal);
-    try (Model model = run.open(terminal, window)) {
+    try (Model model = run.open(terminal, window);
+        Session session = model.newSession()) {
       int[] ids = model.tokenizer().encode(text, Tokenizer.Options.DEFAULT);
+      if (ids.length < window) {
+        throw new InputException(
+            "the text has %d tokens and fills no window of %d: give a longer one or a smaller -c"
+                .formatted(ids.length, window));
+      }
       Perplexity result =
-          Perplexity.of(
-              model,
+          Perplexity.measure(
               ids,
               window,
-              share -> {
-                terminal.interruption().check();
-                terminal.status("windows " + Terminal.bar(share));
-              });
+              bos(model.tokenizer()),
+              (tokens, outputs, logits) -> {
+                session.rewind(0);
+                session.evaluate(tokens, outputs, logits);
+              },
+              this::progress);
       terminal.clearStatus();
       terminal.println(
           json
@@ -78,5 +87,22 @@ final class PerplexityCommand implements Callable<Integer> {
                       result.tokens()));
     }
     return ExitCode.OK;
+  }
+
+  private void progress(int done, int total, double perplexity) {
+    terminal.interruption().check();
+    terminal.status(
+        "window %d of %d %s perplexity %s"
+            .formatted(
+                done,
+                total,
+                Terminal.bar((double) done / total),
+                Format.decimals(perplexity, 2)));
+  }
+
+  /** The token that begins a text, or -1 if the model's file asks for none. */
+  private static int bos(Tokenizer tokenizer) {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? tokenizer.bos() : -1;
   }
 }

@@ -43,7 +43,7 @@ class UsageTest {
           generate x --price-per-hour NaN,   finite number of at least 0
           generate x --price-per-hour -1,    finite number of at least 0
           generate x --stop=,                not empty
-          generate x --backend gpu,          "auto, reference"
+          generate x --backend gpu,          "auto, vector, reference"
           generate x --kv f8,                F16
           generate,                          PROMPT
           generate x -f y,                   PROMPT
@@ -51,9 +51,9 @@ class UsageTest {
           generate x --unknown,              --unknown
           tokenize,                          TEXT
           perplexity,                        --file
-          perplexity -f x -c 1,              at least 2
+          perplexity -f x -c 1,              at least 3
           evaluate,                          logits or kl
-          evaluate logits -o x,              -f or --ids
+          evaluate logits -o x,              --ids=FILE
           evaluate logits -f x -o y -n 0,    at least 1
           evaluate kl x,                     CANDIDATE
           evaluate kl x y --max-kl NaN,      finite number of at least 0

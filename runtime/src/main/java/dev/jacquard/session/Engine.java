@@ -33,9 +33,6 @@ final class Engine implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger(Engine.class.getName());
   private static final int COMMANDS = 64;
 
-  /** How often the mapped file is asked whether it still is as long as it was. */
-  private static final long INTACT_NANOS = 5_000_000;
-
   private final ModelFile file;
   private final Executable executable;
   private final KvCache cache;
@@ -51,7 +48,6 @@ final class Engine implements AutoCloseable {
 
   private final List<Job> step = new ArrayList<>();
   private final Set<Session> sessions = new HashSet<>();
-  private long checkedIntact = System.nanoTime() - INTACT_NANOS;
   private volatile boolean closed;
 
   /**
@@ -244,10 +240,7 @@ final class Engine implements AutoCloseable {
   private void runStep() {
     long started = System.nanoTime();
     try {
-      if (started - checkedIntact >= INTACT_NANOS) {
-        file.requireIntact();
-        checkedIntact = started;
-      }
+      file.requireIntact(); // a system call of a microsecond
       executable.run(inputs, cache.storage(), null);
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);
@@ -267,18 +260,20 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** What the cache holds is unknown now: sessions of the step end, others compute theirs again. */
+  /**
+   * What the cache holds is unknown now: whatever runs ends and its session is closed; idle
+   * sessions compute their tokens again when they are used.
+   */
   private void stepFailed(Throwable error) {
-    LOGGER.log(Level.WARNING, "a step failed; its sessions are closed", error);
-    for (Job job : step) {
+    LOGGER.log(Level.DEBUG, "a step failed", error); // readers are told
+    for (Job job : jobs) {
       job.session().fail(error);
       job.end(FinishReason.ERROR, error);
-      sessions.remove(job.session());
-      job.session().sequence().forgetAll();
     }
     for (Session session : sessions) {
       session.sequence().forgetAll();
     }
+    sessions.removeIf(Session::closed);
   }
 
   private void run() {

@@ -1,6 +1,7 @@
 package dev.jacquard.session;
 
 import dev.jacquard.memory.JacquardException;
+import dev.jacquard.sampling.NonFiniteLogitsException;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import org.jspecify.annotations.Nullable;
@@ -76,10 +77,19 @@ final class Evaluation extends Job {
       batch.count = outputs();
       for (int i = 0; i < batch.count; i++) {
         logits.read(first + i, batch.rows[i]);
+        requireFinite(batch.rows[i]);
       }
       full.add(batch);
     }
     return pending() == 0 ? FinishReason.LENGTH : null;
+  }
+
+  private static void requireFinite(float[] logits) {
+    for (int id = 0; id < logits.length; id++) {
+      if (!Float.isFinite(logits[id])) {
+        throw new NonFiniteLogitsException(id, logits[id]);
+      }
+    }
   }
 
   @Override

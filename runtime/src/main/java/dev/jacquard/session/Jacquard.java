@@ -89,7 +89,7 @@ public final class Jacquard {
     int batchSize = Math.min(options.batchSize(), context);
     MemoryEstimate full = MemoryEstimate.of(program, context, batchSize, options.kvFormat());
     MemoryEstimate least = MemoryEstimate.of(program, batchSize, batchSize, options.kvFormat());
-    long available = AvailableMemory.bytes();
+    AvailableMemory available = AvailableMemory.now();
     requireMemory(file, options.context() > 0, full, least, available);
 
     Backend backend = opener.get();
@@ -107,7 +107,7 @@ public final class Jacquard {
     KvCache cache =
         new PagedKvCache(
             backend.allocateKv(program.kv(), options.kvFormat()),
-            available - full.weights() - full.activations());
+            available.bytes() - full.weights() - full.activations());
     resources.add(cache::close);
     Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);
@@ -118,7 +118,7 @@ public final class Jacquard {
         file.path(),
         file.metadata().architecture(),
         backend.description(),
-        context);
+        String.valueOf(context));
     return new Model(
         file, tokenizer, program, backend, engine, cost, context, maxOutputs, resources);
   }
@@ -144,16 +144,20 @@ public final class Jacquard {
       LOGGER.log(
           Level.WARNING,
           "the model was trained for {0} tokens of context; with {1} it may write nonsense",
-          own,
-          options.context());
+          String.valueOf(own),
+          String.valueOf(options.context()));
     }
     return options.context() == 0 ? own : options.context();
   }
 
   private static void requireMemory(
-      ModelFile file, boolean limited, MemoryEstimate full, MemoryEstimate least, long available) {
+      ModelFile file,
+      boolean limited,
+      MemoryEstimate full,
+      MemoryEstimate least,
+      AvailableMemory available) {
     MemoryEstimate needed = limited ? full : least;
-    if (needed.total() > available) {
+    if (needed.total() > available.bytes()) {
       throw new JacquardException(
           file.path()
               + ": too little memory: "
@@ -165,18 +169,20 @@ public final class Jacquard {
               + " keys and values, "
               + mebibytes(needed.activations())
               + " buffers), "
-              + mebibytes(available)
-              + " available; use "
+              + mebibytes(available.bytes())
+              + " available ("
+              + available.source()
+              + "); use "
               + (limited ? "less context, " : "")
               + "a smaller batch or a model with smaller weights, or free memory");
     }
-    if (full.total() > available) {
+    if (full.total() > available.bytes()) {
       LOGGER.log(
           Level.WARNING,
           "a session of the model''s whole context needs {0}, of which {1} are available; long"
               + " sessions will fail: limit the context",
           mebibytes(full.total()),
-          mebibytes(available));
+          mebibytes(available.bytes()));
     }
   }
 

@@ -56,15 +56,6 @@ final class TokenSequence {
     length = end;
   }
 
-  /** Adds one id, without the garbage of an array. */
-  void add(int id) {
-    if (length == tokens.length) {
-      tokens = Arrays.copyOf(tokens, 2 * length);
-    }
-    tokens[length] = id;
-    length = length + 1;
-  }
-
   /**
    * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
    */

@@ -1,13 +1,19 @@
 package dev.jacquard.session;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** The folder where backends keep repacked weights. */
-final class WeightCache {
+public final class WeightCache {
   private static final String PROPERTY = "jacquard.cache";
 
   private WeightCache() {}
+
+  /** The folder; empty if the property says {@code none}. It need not exist. */
+  public static Optional<Path> folder() {
+    return Optional.ofNullable(file(""));
+  }
 
   /** The file of that name in the cache folder; null if the property says {@code none}. */
   static @Nullable Path file(String name) {

@@ -63,6 +63,11 @@ final class TestModels {
         .withMaxTokens(maxTokens);
   }
 
+  /** Sampling that takes any token at times. */
+  static SamplingSettings drawn(long seed) {
+    return new SamplingSettings(1.5f, 0, 1, 0, 1, 64, seed);
+  }
+
   /** Steps until there is nothing to do. */
   static void finish(Model model) {
     while (model.engine().doWork() > 0) {}

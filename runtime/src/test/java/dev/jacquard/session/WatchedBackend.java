@@ -30,7 +30,10 @@ final class WatchedBackend implements Backend {
   /** Makes the next logits that are read hold a NaN. */
   boolean spoilNextLogits;
 
-  /** Whether it, its executable and its storage are closed. */
+  /** Fails when a program is to be compiled. */
+  boolean refuseToCompile;
+
+  /** Whether it was closed. */
   boolean closed;
 
   private final Backend backend;
@@ -56,6 +59,9 @@ final class WatchedBackend implements Backend {
 
   @Override
   public Executable compile(Program program, CompileOptions options) {
+    if (refuseToCompile) {
+      throw new BackendException("no");
+    }
     return new WatchedExecutable(backend.compile(program, options));
   }
 

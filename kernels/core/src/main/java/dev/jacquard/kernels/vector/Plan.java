@@ -195,12 +195,13 @@ final class Plan {
       case Op.MatMul o -> multiply(o, parts);
       case Op.Rope o ->
           parts.add(
-              allRows(
+              rows(
                   o.inOut(),
                   new RotaryTable.Rotate(
                       rotaryTables.computeIfAbsent(
                           o.rotary(), r -> new RotaryTable(r, options.maxRows())),
                       of(o.inOut()),
+                      o.inOut().domain(),
                       o.inOut().width(),
                       o.headSize())));
       case Op.WriteKv o ->

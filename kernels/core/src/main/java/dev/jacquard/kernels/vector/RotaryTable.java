@@ -5,6 +5,7 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
 import dev.jacquard.kernels.RotaryEmbedding;
 import dev.jacquard.kernels.RotaryEmbedding.Pairing;
+import dev.jacquard.kernels.Slot.Domain;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
 
@@ -55,17 +56,23 @@ final class RotaryTable implements RowKernel {
 
   /** Turns the heads of rows by this table. */
   @SuppressWarnings("ArrayRecordComponent") // a slot, shared on purpose
-  record Rotate(RotaryTable table, float[] inOut, int width, int headSize) implements RowKernel {
+  record Rotate(RotaryTable table, float[] inOut, Domain domain, int width, int headSize)
+      implements RowKernel {
     @Override
     public void run(Step step, int from, int to, int thread) {
       boolean halves = table.rotary.pairing() == Pairing.HALVES;
       for (int row = from; row < to; row++) {
+        int stepRow =
+            switch (domain) {
+              case ALL -> row;
+              case OUTPUT -> step.inputs().outputRow(row);
+            };
         int end = (row + 1) * width;
         for (int head = row * width; head < end; head += headSize) {
           if (halves) {
-            table.rotateHalves(row, inOut, head);
+            table.rotateHalves(stepRow, inOut, head);
           } else {
-            table.rotateNeighbours(row, inOut, head);
+            table.rotateNeighbours(stepRow, inOut, head);
           }
         }
       }

@@ -3,7 +3,6 @@ package dev.jacquard.kernels.vector;
 import static dev.jacquard.kernels.vector.Lanes.FLOAT;
 import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
-import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.StepInputs;
 import java.util.Set;
@@ -26,7 +25,7 @@ final class RowKernels {
       for (int row = from; row < to; row++) {
         int token = step.inputs().token(row);
         if (token < 0 || token >= table.rows()) {
-          throw new BackendException(
+          throw new IllegalArgumentException(
               "token " + token + " in row " + row + ": the vocabulary has " + table.rows());
         }
         table.decodeRow(token, out, row * width);

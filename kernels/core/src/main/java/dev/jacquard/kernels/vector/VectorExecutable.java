@@ -113,7 +113,8 @@ final class VectorExecutable implements Executable {
               + maxOutputs);
     }
     if (!(kv instanceof VectorKvStorage) || !kv.spec().equals(program.kv())) {
-      throw new BackendException("the key/value storage was not allocated for this program");
+      throw new IllegalArgumentException(
+          "the key/value storage was not allocated for this program");
     }
   }
 

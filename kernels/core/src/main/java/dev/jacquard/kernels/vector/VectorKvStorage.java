@@ -1,6 +1,5 @@
 package dev.jacquard.kernels.vector;
 
-import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 import static dev.jacquard.kernels.vector.Lanes.ORDER;
 
 import dev.jacquard.kernels.BackendException;
@@ -194,13 +193,10 @@ final class VectorKvStorage implements KvStorage {
     }
   }
 
+  /** A plain loop, which the compiler turns into conversion instructions of vectors. */
   private static void expandHalves(
       MemorySegment source, long at, int count, float[] target, int to) {
-    int i = 0;
-    for (; i + FLOATS <= count; i += FLOATS) {
-      HalfFloats.load(source, at + i * 2L).intoArray(target, to + i);
-    }
-    for (; i < count; i++) {
+    for (int i = 0; i < count; i++) {
       target[to + i] = Float.float16ToFloat(source.get(SHORT, at + i * 2L));
     }
   }

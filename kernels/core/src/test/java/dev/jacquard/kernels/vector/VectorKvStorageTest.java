@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -121,26 +118,5 @@ class VectorKvStorageTest {
     assertTrue(kv.pages(0) > pages);
     kv.close();
     kv.close();
-  }
-
-  @Test
-  void everyHalfIsExpandedExactly() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment halves = arena.allocate(2L << 16);
-      for (int i = 0; i < 1 << 16; i++) {
-        halves.set(ValueLayout.JAVA_SHORT, 2L * i, (short) i);
-      }
-      float[] x = new float[Lanes.FLOATS];
-      for (int i = 0; i < 1 << 16; i += Lanes.FLOATS) {
-        HalfFloats.load(halves, 2L * i).intoArray(x, 0);
-        for (int j = 0; j < Lanes.FLOATS; j++) {
-          // floatToIntBits makes all NaN one.
-          assertEquals(
-              Float.floatToIntBits(Float.float16ToFloat((short) (i + j))),
-              Float.floatToIntBits(x[j]),
-              "half " + (i + j));
-        }
-      }
-    }
   }
 }

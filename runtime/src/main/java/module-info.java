@@ -6,5 +6,6 @@ module dev.jacquard.runtime {
   exports dev.jacquard.tokenizer;
   exports dev.jacquard.architecture;
   exports dev.jacquard.sampling;
+  exports dev.jacquard.evaluation;
   exports dev.jacquard.session;
 }

@@ -32,7 +32,10 @@ public interface KvSequence extends AutoCloseable {
   /** Whether {@link #truncate} to {@code length} is possible: windowed layers let old pages go. */
   boolean canTruncate(int length);
 
-  /** A second sequence with the same content, which goes its own way from here. */
+  /**
+   * A second sequence with the same content, which goes its own way from here. Called between
+   * steps: rows that were appended but not run yet have no content to share.
+   */
   KvSequence fork();
 
   /** Gives its pages back. Twice does nothing. */

@@ -7,6 +7,16 @@ import java.util.Optional;
 
 /** An open model: metadata and mapped tensors. Any thread may read; the owner closes. */
 public interface ModelFile extends AutoCloseable {
+  /**
+   * Opens a model file of any type that is known here: GGUF.
+   *
+   * @throws ModelFormatException if the file is missing, or not what it should be
+   * @throws dev.jacquard.memory.JacquardException if it cannot be read
+   */
+  static ModelFile open(Path path) {
+    return GgufFile.open(path);
+  }
+
   /** The file, the first one of a split model. */
   Path path();
 

@@ -9,12 +9,16 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The key/value pairs of a model file, typed. Values are {@link Long} (every integer type; unsigned
- * 64 bit as its bits), {@link Double} (every float type), {@link Boolean}, {@link String}, or
- * lists: {@code int[]}, {@code long[]}, {@code float[]}, {@code double[]}, {@code boolean[]},
- * {@code String[]}, {@code Object[]} (nested arrays). Immutable; the caller must not change arrays.
+ * The key/value pairs of a model file, typed. Values are {@link Long} (every integer type), {@link
+ * java.math.BigInteger} (only for unsigned ones that no {@code long} holds), {@link Double} (every
+ * float type), {@link Boolean}, {@link String}, or arrays: {@code int[]} (of every integer type, if
+ * all elements fit), {@code long[]} (if not; unsigned 64 bits as they are), {@code float[]}, {@code
+ * double[]}, {@code boolean[]}, {@code String[]}, {@code Object[]} (nested arrays). Immutable; the
+ * caller must not change arrays.
  */
 public final class ModelMetadata {
+  private static final int SHOWN = 80;
+
   private final Path file;
   private final Map<String, Object> values;
 
@@ -97,9 +101,12 @@ public final class ModelMetadata {
     return require(key, float[].class, "an array of 32-bit floats");
   }
 
-  /** A list of integers that must be there; the caller must not change it. */
+  /**
+   * A list of integers that must be there and fit 32 bits, however wide they are in the file; the
+   * caller must not change it.
+   */
   public int[] integers(String key) {
-    return require(key, int[].class, "an array of integers of at most 32 bits");
+    return require(key, int[].class, "an array of integers of 32 bits");
   }
 
   /** The exception for a value that is not what it should be. */
@@ -115,9 +122,16 @@ public final class ModelMetadata {
     return type.cast(value);
   }
 
+  /** A value for a message: short, and without what a terminal would obey. */
   private static String describe(Object value) {
-    return value.getClass().isArray()
-        ? "an array (" + value.getClass().getComponentType().getSimpleName() + ")"
-        : value.getClass().getSimpleName() + " " + value;
+    if (value.getClass().isArray()) {
+      return "an array (" + value.getClass().getComponentType().getSimpleName() + ")";
+    }
+    String text = value.toString();
+    String start = text.substring(0, Math.min(SHOWN, text.length()));
+    return value.getClass().getSimpleName()
+        + " "
+        + start.replaceAll("\\p{Cntrl}", " ")
+        + (text.length() > SHOWN ? " …" : "");
   }
 }

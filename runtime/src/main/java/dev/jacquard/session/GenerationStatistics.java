@@ -1,11 +1,15 @@
 package dev.jacquard.session;
 
 /**
- * What a generation cost.
+ * What a generation cost. Times are those of the steps that it took part in, sampling and other
+ * sessions' rows in them included; waiting for a slow reader is not.
  *
- * @param prefill tokens of the prompt that were computed, and the time that took
- * @param decode tokens that were generated after the first, and the time that took
- * @param bytesPerToken bytes of weights and cached keys and values that a decoded token read, mean
+ * @param prefill tokens that were computed before the first was generated: the prompt, and what the
+ *     session had that was not cached; and the time up to the first token
+ * @param decode tokens that were generated after the first, an end-of-generation token included,
+ *     and the time that took
+ * @param bytesPerToken bytes of weights and cached keys and values that a decoded token reads when
+ *     it is computed alone, mean; 0 if none was decoded
  */
 public record GenerationStatistics(Phase prefill, Phase decode, long bytesPerToken) {
   /**

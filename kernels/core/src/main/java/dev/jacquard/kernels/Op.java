@@ -44,7 +44,9 @@ public sealed interface Op {
   record Embed(Weight table, float scale, Slot out) implements Op {
     /** Checks. */
     public Embed {
-      require(out.width() == table.columns(), () -> out + " does not fit " + table);
+      require(
+          out.width() == table.columns() && out.domain() == Domain.ALL,
+          () -> out + " does not fit " + table);
     }
   }
 
@@ -96,7 +98,14 @@ public sealed interface Op {
    * @param key [n × kvHeads·keySize]
    * @param value [n × kvHeads·valueSize]
    */
-  record WriteKv(int layer, Slot key, Slot value) implements Op {}
+  record WriteKv(int layer, Slot key, Slot value) implements Op {
+    /** Checks. */
+    public WriteKv {
+      require(
+          key.domain() == Domain.ALL && value.domain() == Domain.ALL,
+          () -> "keys and values are written for all rows: " + key + ", " + value);
+    }
+  }
 
   /**
    * Softmax attention of each row over the cached keys of its own sequence, after {@link WriteKv}
@@ -111,7 +120,14 @@ public sealed interface Op {
    */
   record Attention(
       int layer, Slot query, Slot out, int heads, float scale, int window, float softCap)
-      implements Op {}
+      implements Op {
+    /** Checks. */
+    public Attention {
+      require(
+          query.domain() == Domain.ALL && out.domain() == Domain.ALL,
+          () -> "attention is computed for all rows: " + query + " to " + out);
+    }
+  }
 
   /** The nonlinearity of a gated feed-forward layer. */
   enum Activation {

@@ -1,0 +1,72 @@
+package dev.jacquard.attention;
+
+import dev.jacquard.kernels.BackendException;
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.StepInputs;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Pages that hold the ids of their tokens instead of keys and values. */
+final class RecordingStorage implements KvStorage {
+  private final KvSpec spec;
+  private final List<List<int[]>> pages = new ArrayList<>();
+  int copies;
+  int devicePages = Integer.MAX_VALUE;
+  boolean closed;
+
+  RecordingStorage(KvSpec spec) {
+    this.spec = spec;
+    spec.groupWindows().forEach(window -> pages.add(new ArrayList<>()));
+  }
+
+  /** What the ops that write keys and values do in a step. */
+  void run(StepInputs inputs) {
+    for (int g = 0; g < pages.size(); g++) {
+      for (int row = 0; row < inputs.rows(); row++) {
+        pages.get(g).get(inputs.writePage(g, row))[inputs.writeOffset(g, row)] = inputs.token(row);
+      }
+    }
+  }
+
+  int token(int group, int page, int offset) {
+    return pages.get(group).get(page)[offset];
+  }
+
+  @Override
+  public KvSpec spec() {
+    return spec;
+  }
+
+  @Override
+  public KvFormat format() {
+    return KvFormat.F16;
+  }
+
+  @Override
+  public int pages(int group) {
+    return pages.get(group).size();
+  }
+
+  @Override
+  public void grow(int group, int count) {
+    if (count > devicePages) {
+      throw new BackendException("the device has no memory");
+    }
+    while (pages.get(group).size() < count) {
+      pages.get(group).add(new int[PAGE_TOKENS]);
+    }
+  }
+
+  @Override
+  public void copyPage(int group, int from, int to, int tokens) {
+    copies++;
+    System.arraycopy(pages.get(group).get(from), 0, pages.get(group).get(to), 0, tokens);
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+  }
+}

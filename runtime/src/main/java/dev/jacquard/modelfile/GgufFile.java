@@ -1,0 +1,229 @@
+package dev.jacquard.modelfile;
+
+import dev.jacquard.memory.JacquardException;
+import dev.jacquard.memory.MappedFile;
+import dev.jacquard.tensor.ElementFormat;
+import dev.jacquard.tensor.ElementFormats;
+import dev.jacquard.tensor.Tensor;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A GGUF file of version 2 or 3, in one part or several. Headers are read and checked when it is
+ * opened; tensors stay where they are, in mapped memory whose pages are read when first touched.
+ * Metadata lies on the heap and outlives {@link #close}.
+ *
+ * <p>Source: the GGUF specification of the ggml project.
+ */
+public final class GgufFile implements ModelFile {
+  private static final int SAMPLES = 64;
+  private static final int SAMPLE_BYTES = 1024;
+
+  private record Part(MappedFile file, GgufHeader header) {}
+
+  private record Located(TensorInfo info, MappedFile file) {}
+
+  private final List<MappedFile> files;
+  private final ModelMetadata metadata;
+  private final Map<String, GgufHeader.Extent> storedValues;
+  private final Map<String, Located> tensors = new LinkedHashMap<>();
+  private volatile boolean closed;
+
+  private GgufFile(List<Part> parts) {
+    files = parts.stream().map(Part::file).toList();
+    metadata = new ModelMetadata(path(), parts.getFirst().header.metadata());
+    storedValues = parts.getFirst().header.stored();
+    for (Part part : parts) {
+      for (TensorInfo tensor : part.header.tensors()) {
+        Located other = tensors.put(tensor.name(), new Located(tensor, part.file));
+        if (other != null) {
+          throw new ModelFormatException(
+              tensor.file(),
+              -1,
+              "every tensor in one part",
+              tensor.name() + " in " + other.info.file() + " too");
+        }
+      }
+    }
+  }
+
+  /**
+   * Opens a file, or all parts of a split model of which {@code path} is one.
+   *
+   * @throws ModelFormatException if a file is missing or not what it should be
+   * @throws JacquardException if a file cannot be read
+   */
+  public static GgufFile open(Path path) {
+    List<MappedFile> mapped = new ArrayList<>();
+    try {
+      return new GgufFile(openParts(path, mapped));
+    } catch (RuntimeException | Error e) {
+      mapped.forEach(MappedFile::close);
+      throw e;
+    }
+  }
+
+  private static List<Part> openParts(Path path, List<MappedFile> mapped) {
+    Part opened = openPart(path, mapped);
+    Optional<GgufSplit> split = GgufSplit.of(path, opened.header);
+    if (split.isEmpty()) {
+      return List.of(opened);
+    }
+    List<Part> parts = new ArrayList<>();
+    long tensors = 0;
+    for (int i = 0; i < split.get().count(); i++) {
+      Part part = i == split.get().number() ? opened : openPart(split.get().path(i), mapped);
+      split.get().requirePart(i, part.header);
+      tensors += part.header.tensors().size();
+      parts.add(part);
+    }
+    split.get().requireTensors(tensors);
+    return parts;
+  }
+
+  private static Part openPart(Path path, List<MappedFile> mapped) {
+    MappedFile file = map(path);
+    mapped.add(file);
+    try {
+      return new Part(file, GgufHeader.read(path, file.segment()));
+    } catch (InternalError e) {
+      // The JVM's answer when a mapped page is no longer in the file.
+      file.requireIntact();
+      throw e;
+    }
+  }
+
+  private static MappedFile map(Path path) {
+    if (Files.isDirectory(path)) {
+      throw new ModelFormatException(path, -1, "a model file", "a directory");
+    }
+    try {
+      return MappedFile.open(path);
+    } catch (NoSuchFileException _) {
+      throw new ModelFormatException(path, -1, "a model file", "no such file");
+    } catch (IOException e) {
+      throw new JacquardException(path + ": the file cannot be mapped: " + e, e);
+    }
+  }
+
+  @Override
+  public Path path() {
+    return files.getFirst().path();
+  }
+
+  @Override
+  public ModelMetadata metadata() {
+    return metadata;
+  }
+
+  @Override
+  public List<TensorInfo> tensors() {
+    return tensors.values().stream().map(Located::info).toList();
+  }
+
+  @Override
+  public Optional<Tensor> tensor(String name) {
+    requireOpen();
+    return Optional.ofNullable(tensors.get(name)).map(GgufFile::view);
+  }
+
+  private static Tensor view(Located located) {
+    TensorInfo info = located.info;
+    ElementFormat format =
+        ElementFormats.byGgmlType(info.typeNumber())
+            .orElseThrow(
+                () ->
+                    new ModelFormatException(
+                        info.file(),
+                        info.offset(),
+                        info.name()
+                            + " in a number format that can be decoded ("
+                            + String.join(
+                                ", ",
+                                ElementFormats.all().stream().map(ElementFormat::name).toList())
+                            + ")",
+                        info.type()));
+    return new Tensor(
+        format, info.shape(), located.file.segment().asSlice(info.offset(), info.bytes()));
+  }
+
+  /** The bytes of a metadata value as they are in the file, its type first. */
+  MemorySegment storedValue(String key) {
+    requireOpen();
+    GgufHeader.Extent extent = storedValues.get(key);
+    if (extent == null) {
+      throw new IllegalArgumentException(path() + " has no metadata " + key);
+    }
+    return files.getFirst().segment().asSlice(extent.start(), extent.end() - extent.start());
+  }
+
+  @Override
+  public long bytes() {
+    return files.stream().mapToLong(file -> file.segment().byteSize()).sum();
+  }
+
+  @Override
+  public String fingerprint() {
+    requireOpen();
+    requireIntact();
+    MessageDigest digest = sha256();
+    for (MappedFile file : files) {
+      MemorySegment bytes = file.segment();
+      digest.update(
+          (bytes.byteSize() + " " + lastModified(file.path())).getBytes(StandardCharsets.UTF_8));
+      long last = Math.max(0, bytes.byteSize() - SAMPLE_BYTES);
+      for (int i = 0; i < SAMPLES; i++) {
+        long start = last / (SAMPLES - 1) * i;
+        digest.update(
+            bytes.asSlice(start, Math.min(SAMPLE_BYTES, bytes.byteSize() - start)).asByteBuffer());
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest(), 0, 16);
+  }
+
+  private static long lastModified(Path path) {
+    try {
+      return Files.getLastModifiedTime(path).toMillis();
+    } catch (IOException e) {
+      throw new JacquardException(path + ": cannot read the time of the mapped file", e);
+    }
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+
+  @Override
+  public void requireIntact() {
+    requireOpen();
+    files.forEach(MappedFile::requireIntact);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(path() + ": the model file is closed");
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    files.forEach(MappedFile::close);
+  }
+}

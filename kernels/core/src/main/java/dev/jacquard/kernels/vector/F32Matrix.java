@@ -1,9 +1,14 @@
 package dev.jacquard.kernels.vector;
 
+import static dev.jacquard.kernels.vector.Lanes.FLOAT;
+import static dev.jacquard.kernels.vector.Lanes.FLOATS;
+import static dev.jacquard.kernels.vector.Lanes.ORDER;
+import static dev.jacquard.kernels.vector.Lanes.VECTOR_BYTES;
+
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
 
 /**
  * 32-bit floats.
@@ -20,8 +25,9 @@ import java.nio.ByteOrder;
 final class F32Matrix extends FloatMatrix {
   static final PackedLayout LAYOUT = new Layout();
 
-  private static final ValueLayout.OfFloat FLOAT_LE =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat VALUE =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+  private static final int COLUMN_BYTES = TILE * Float.BYTES;
 
   private F32Matrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
@@ -29,26 +35,35 @@ final class F32Matrix extends FloatMatrix {
 
   @Override
   String kernel() {
-    return "f32 x float, " + Lanes.bits() + " bit";
+    return "f32";
   }
 
   @Override
-  void expand(int tile, int firstColumn, int count, float[] panel) {
-    MemorySegment.copy(
-        data,
-        FLOAT_LE,
-        tile * tileBytes + (long) firstColumn * TILE * Float.BYTES,
-        panel,
-        0,
-        count * TILE);
+  void expand(int tile, int first, int count, Scratch scratch) {
+    long at = tile * tileBytes + (long) first * COLUMN_BYTES;
+    MemorySegment.copy(data, VALUE, at, scratch.panel, 0, count * TILE);
   }
 
   @Override
-  void decodeRow(int row, float[] target, int offset) {
-    long at = row / TILE * tileBytes + (long) (row % TILE) * Float.BYTES;
-    for (int k = 0; k < columns(); k++, at += TILE * Float.BYTES) {
-      target[offset + k] = data.get(FLOAT_LE, at);
+  void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch) {
+    long at = tile * tileBytes + (long) first * COLUMN_BYTES;
+    for (int lane = 0; lane < TILE; lane += 2 * FLOATS) {
+      multiplyLanes(data, at + lane * (long) Float.BYTES, count, a, first, scratch.sums, lane);
     }
+  }
+
+  private static void multiplyLanes(
+      MemorySegment data, long at, int count, float[] a, int first, float[] sums, int lane) {
+    FloatVector s0 = FloatVector.fromArray(FLOAT, sums, lane);
+    FloatVector s1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
+    for (int k = 0; k < count; k++) {
+      long w = at + (long) k * COLUMN_BYTES;
+      FloatVector x = FloatVector.broadcast(FLOAT, a[first + k]);
+      s0 = FloatVector.fromMemorySegment(FLOAT, data, w, ORDER).fma(x, s0);
+      s1 = FloatVector.fromMemorySegment(FLOAT, data, w + VECTOR_BYTES, ORDER).fma(x, s1);
+    }
+    s0.intoArray(sums, lane);
+    s1.intoArray(sums, lane + FLOATS);
   }
 
   private static final class Layout implements PackedLayout {
@@ -59,20 +74,18 @@ final class F32Matrix extends FloatMatrix {
 
     @Override
     public long tileBytes(int columns) {
-      return (long) columns * TILE * Float.BYTES;
+      return (long) columns * COLUMN_BYTES;
     }
 
     @Override
     public void packTile(Tensor source, int tile, MemorySegment target, long offset) {
-      int columns = source.columns();
-      float[] values = new float[columns];
-      target.asSlice(offset, tileBytes(columns)).fill((byte) 0);
-      int rows = Math.min(TILE, source.rows() - tile * TILE);
-      for (int r = 0; r < rows; r++) {
-        source.decodeRow(tile * (long) TILE + r, values, 0);
-        long at = offset + (long) r * Float.BYTES;
-        for (int k = 0; k < columns; k++, at += TILE * Float.BYTES) {
-          target.set(FLOAT_LE, at, values[k]);
+      float[] values = new float[source.columns()];
+      for (int row = 0; row < Packing.rows(source, tile); row++) {
+        source.decodeRow((long) tile * TILE + row, values, 0);
+        long at = offset + (long) row * Float.BYTES;
+        for (float value : values) {
+          target.set(VALUE, at, value);
+          at += COLUMN_BYTES;
         }
       }
     }

@@ -24,7 +24,11 @@ final class PackedMatrices implements AutoCloseable {
 
   /** The layout that matrices of {@code format} are packed in. */
   static PackedLayout layoutFor(ElementFormat format) {
-    return F32Matrix.LAYOUT;
+    return switch (format.name()) {
+      case "Q8_0" -> Q8_0Matrix.LAYOUT;
+      case "Q4_0" -> Q4_0Matrix.LAYOUT;
+      default -> F32Matrix.LAYOUT;
+    };
   }
 
   /** Packs every matrix once per name. Tells {@code options.progress()} how far it is. */

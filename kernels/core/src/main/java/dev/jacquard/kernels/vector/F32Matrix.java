@@ -1,17 +1,12 @@
 package dev.jacquard.kernels.vector;
 
-import static dev.jacquard.kernels.vector.Lanes.FLOAT;
-import static dev.jacquard.kernels.vector.Lanes.FLOATS;
-import static dev.jacquard.kernels.vector.Lanes.ORDER;
-import static dev.jacquard.kernels.vector.Lanes.VECTOR_BYTES;
-
+import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import jdk.incubator.vector.FloatVector;
 
 /**
- * 32-bit floats.
+ * 32-bit floats. Also the layout of last resort: any format that can be decoded can be stored so.
  *
  * <pre>
  *  tile:  k = 0                 k = 1
@@ -19,23 +14,29 @@ import jdk.incubator.vector.FloatVector;
  *         | r0  | r1  |… | r31 | r0  |…     4 bytes each
  *         +-----+-----+--+-----+-----+--
  * </pre>
- *
- * The layout of last resort: any format that can be decoded can be stored so.
  */
 final class F32Matrix extends FloatMatrix {
-  static final PackedLayout LAYOUT = new Layout();
+  static final PackedLayout LAYOUT = new Layout("f32");
 
   private static final ValueLayout.OfFloat VALUE =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(Lanes.ORDER);
   private static final int COLUMN_BYTES = TILE * Float.BYTES;
 
-  private F32Matrix(int rows, int columns, MemorySegment data) {
+  private final String kernel;
+
+  private F32Matrix(String kernel, int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
+    this.kernel = kernel;
+  }
+
+  /** The layout for a format that has no kernel of its own. */
+  static PackedLayout decoding(ElementFormat format) {
+    return new Layout("f32, decoded from " + format.name());
   }
 
   @Override
   String kernel() {
-    return "f32";
+    return kernel;
   }
 
   @Override
@@ -44,29 +45,7 @@ final class F32Matrix extends FloatMatrix {
     MemorySegment.copy(data, VALUE, at, scratch.panel, 0, count * TILE);
   }
 
-  @Override
-  void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch) {
-    long at = tile * tileBytes + (long) first * COLUMN_BYTES;
-    for (int lane = 0; lane < TILE; lane += 2 * FLOATS) {
-      multiplyLanes(data, at + lane * (long) Float.BYTES, count, a, first, scratch.sums, lane);
-    }
-  }
-
-  private static void multiplyLanes(
-      MemorySegment data, long at, int count, float[] a, int first, float[] sums, int lane) {
-    FloatVector s0 = FloatVector.fromArray(FLOAT, sums, lane);
-    FloatVector s1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
-    for (int k = 0; k < count; k++) {
-      long w = at + (long) k * COLUMN_BYTES;
-      FloatVector x = FloatVector.broadcast(FLOAT, a[first + k]);
-      s0 = FloatVector.fromMemorySegment(FLOAT, data, w, ORDER).fma(x, s0);
-      s1 = FloatVector.fromMemorySegment(FLOAT, data, w + VECTOR_BYTES, ORDER).fma(x, s1);
-    }
-    s0.intoArray(sums, lane);
-    s1.intoArray(sums, lane + FLOATS);
-  }
-
-  private static final class Layout implements PackedLayout {
+  private record Layout(String kernel) implements PackedLayout {
     @Override
     public String name() {
       return "f32/1";
@@ -84,7 +63,7 @@ final class F32Matrix extends FloatMatrix {
         source.decodeRow((long) tile * TILE + row, values, 0);
         long at = offset + (long) row * Float.BYTES;
         for (float value : values) {
-          target.set(VALUE, at, value);
+          Packing.putFloat(target, at, value);
           at += COLUMN_BYTES;
         }
       }
@@ -92,7 +71,7 @@ final class F32Matrix extends FloatMatrix {
 
     @Override
     public PackedMatrix view(int rows, int columns, MemorySegment data) {
-      return new F32Matrix(rows, columns, data);
+      return new F32Matrix(kernel, rows, columns, data);
     }
   }
 }

@@ -15,6 +15,9 @@ abstract class FloatMatrix extends PackedMatrix {
   /** Columns of a chunk, a multiple of every format's block: 512 × 32 floats are 64 KiB. */
   static final int CHUNK = 512;
 
+  /** Columns that a single row takes at a time: 8 KiB of floats. */
+  private static final int STEP = 64;
+
   FloatMatrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
   }
@@ -29,9 +32,16 @@ abstract class FloatMatrix extends PackedMatrix {
 
   /**
    * Adds the products of {@code count} columns from {@code first} with {@code a[first …]} to the
-   * first {@link #TILE} values of {@link Scratch#sums}.
+   * first {@link #TILE} values of {@link Scratch#sums}. This one expands a few columns at a time;
+   * formats that take longer to decode than to read do both at once.
    */
-  abstract void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch);
+  void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch) {
+    for (int k = 0; k < count; k += STEP) {
+      int step = Math.min(STEP, count - k);
+      expand(tile, first + k, step, scratch);
+      RegisterTile.multiplyRow(scratch.panel, step, a, first + k, scratch.sums);
+    }
+  }
 
   @Override
   final void multiply(

@@ -11,6 +11,8 @@ final class Packing {
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private Packing() {}
 
@@ -20,6 +22,10 @@ final class Packing {
 
   static void putInt(MemorySegment data, long offset, int value) {
     data.set(INT, offset, value);
+  }
+
+  static void putFloat(MemorySegment data, long offset, float value) {
+    data.set(FLOAT, offset, value);
   }
 
   static void copyHalf(MemorySegment from, long fromOffset, MemorySegment to, long toOffset) {
@@ -50,6 +56,14 @@ final class Packing {
   /** The low nibbles of eight bytes, b0 … b3 in {@code a} and b4 … b7 in {@code b}: 4 bits each. */
   static int lowNibbles(int a, int b) {
     return squeeze(a & 0x0f0f0f0f) | (squeeze(b & 0x0f0f0f0f) << 16);
+  }
+
+  /** Moves bit u of the low byte to bit 4u, for u = 0 … 7. */
+  static int spreadBits(int bits) {
+    int spread = bits & 0xff;
+    spread = (spread | (spread << 12)) & 0x000f000f;
+    spread = (spread | (spread << 6)) & 0x03030303;
+    return (spread | (spread << 3)) & 0x11111111;
   }
 
   /** Moves the low nibble of each of four bytes, all below 16, together. */

@@ -84,7 +84,8 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
       int vocabulary = model.tokenizer().size();
       try (LogitsWriter writer =
           LogitsWriter.create(output, vocabulary, top == 0 ? vocabulary : top)) {
-        session.evaluate(ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
+        session.evaluate(
+            ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
       } catch (UncheckedIOException e) {
         throw e.getCause();
       }

@@ -68,7 +68,11 @@ final class StderrLogger implements System.Logger {
       @Nullable Object @Nullable ... parameters) {
     if (isLoggable(level)) {
       boolean plain = format == null || parameters == null || parameters.length == 0;
-      log(level, bundle, plain ? format : MessageFormat.format(format, parameters), (Throwable) null);
+      log(
+          level,
+          bundle,
+          plain ? format : MessageFormat.format(format, parameters),
+          (Throwable) null);
     }
   }
 

@@ -40,7 +40,13 @@ class LauncherTest {
       Files.createDirectories(copy.getParent());
       Files.copy(TestData.project().resolve(script), copy);
     }
-    for (String source : List.of("pom.xml", "cli/pom.xml", "cli/src/main/A.java", "kernels/core/pom.xml", "kernels/core/src/main/B.java")) {
+    for (String source :
+        List.of(
+            "pom.xml",
+            "cli/pom.xml",
+            "cli/src/main/A.java",
+            "kernels/core/pom.xml",
+            "kernels/core/src/main/B.java")) {
       Path file = root.resolve(source);
       Files.createDirectories(file.getParent());
       Files.writeString(file, "x");
@@ -52,15 +58,16 @@ class LauncherTest {
   @Test
   void argumentsArriveAsTheyWereGivenFromAnywhereAndThroughLinks() throws Exception {
     markBuilt(root);
-    Path link = Files.createSymbolicLink(folder.resolve("j"), Path.of("my projects/jacquard/jacquard"));
+    Path link =
+        Files.createSymbolicLink(folder.resolve("j"), Path.of("my projects/jacquard/jacquard"));
     Path second = Files.createSymbolicLink(tools.resolve("jq"), Path.of("../j"));
     for (Path start : List.of(root.resolve("jacquard"), link, second)) {
       Result result = run(start, "generate", "a  b", "", "*", "$HOME", "@file", "ü\n");
       assertEquals(0, result.code, result.err);
       assertEquals("", result.err);
+      assertTrue(result.out.endsWith("<generate><a  b><><*><$HOME><@file><ü\n>"), result.out);
       assertTrue(
-          result.out.endsWith("<generate><a  b><><*><$HOME><@file><ü\n>"), result.out);
-      assertTrue(result.out.contains("<" + root.resolve("cli/target/jacquard/lib") + ">"), result.out);
+          result.out.contains("<" + root.resolve("cli/target/jacquard/lib") + ">"), result.out);
     }
   }
 
@@ -99,8 +106,17 @@ class LauncherTest {
 
   @ParameterizedTest
   @CsvSource({
-    "25.0.3, true", "25.0.10, true", "25.1, true", "26, true", "26-ea, false", "100.0.1, true",
-    "25, false", "25.0.2, false", "24.9.9, false", "17.0.15, false", "1.8.0_402, false"
+    "25.0.3, true",
+    "25.0.10, true",
+    "25.1, true",
+    "26, true",
+    "26-ea, false",
+    "100.0.1, true",
+    "25, false",
+    "25.0.2, false",
+    "24.9.9, false",
+    "17.0.15, false",
+    "1.8.0_402, false"
   })
   void jdksAreChosenByTheirVersion(String version, boolean suitable) throws Exception {
     jdk = jdk(version);

@@ -64,9 +64,10 @@ public final class LogitsFile implements Closeable {
     if (reserved != 0) {
       throw fault(12, "0", reserved);
     }
-    long expected = HEADER_BYTES + Math.multiplyExact((long) positions, recordBytes());
-    if (size != expected) {
-      throw fault(HEADER_BYTES, positions + " records, " + expected + " bytes", size + " bytes");
+    long body = size - HEADER_BYTES;
+    if (body % recordBytes() != 0 || body / recordBytes() != positions) {
+      throw fault(
+          HEADER_BYTES, positions + " records of " + recordBytes() + " bytes", body + " bytes");
     }
   }
 

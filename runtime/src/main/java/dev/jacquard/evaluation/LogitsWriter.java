@@ -21,6 +21,7 @@ public final class LogitsWriter implements Closeable {
   private final Candidates candidates;
   private final ByteBuffer buffer;
   private int positions;
+  private long end = LogitsFile.HEADER_BYTES;
 
   private LogitsWriter(FileChannel channel, int vocabulary, int entries) {
     this.channel = channel;
@@ -87,7 +88,8 @@ public final class LogitsWriter implements Closeable {
         buffer.putInt(candidates.id(i)).putFloat(candidates.logit(i));
       }
     }
-    writeAt(channel.size());
+    writeAt(end);
+    end += buffer.limit();
     positions = Math.incrementExact(positions);
   }
 

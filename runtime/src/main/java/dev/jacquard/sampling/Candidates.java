@@ -39,17 +39,13 @@ public final class Candidates {
           logits.length + " logits for a vocabulary of " + keys.length);
     }
     for (int id = 0; id < logits.length; id++) {
-      requireFinite(id, logits[id]);
+      if (!Float.isFinite(logits[id])) {
+        throw new NonFiniteLogitsException(id, logits[id]);
+      }
       keys[id] = key(id, logits[id]);
     }
     size = logits.length;
     sorted = 0;
-  }
-
-  static void requireFinite(int id, float logit) {
-    if (!Float.isFinite(logit)) {
-      throw new NonFiniteLogitsException(id, logit);
-    }
   }
 
   /** Number of candidates. */

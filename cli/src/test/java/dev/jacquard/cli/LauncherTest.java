@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -27,10 +28,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LauncherTest {
   private record Result(int code, String out, String err) {}
 
-  @TempDir private Path folder;
-  private Path root;
-  private Path jdk;
-  private Path tools;
+  @TempDir private Path folder = Path.of("");
+  private Path root = Path.of("");
+  private Path jdk = Path.of("");
+  private Path tools = Path.of("");
 
   @BeforeEach
   void layOut() throws IOException {
@@ -73,12 +74,16 @@ class LauncherTest {
 
   @Test
   void theFirstUseBuildsAndTheSecondDoesNot() throws Exception {
-    script(tools.resolve("mvn"), "echo mvn \"$JAVA_HOME\" \"$@\"");
+    script(
+        tools.resolve("mvn"),
+        "echo mvn \"$JAVA_HOME\" \"$@\"; mkdir -p cli/target/jacquard/lib");
     Result first = run(root.resolve("jacquard"), "doctor");
     assertEquals(0, first.code, first.err);
     assertTrue(first.err.contains("building"), first.err);
     assertTrue(first.err.contains("mvn " + jdk + " "), first.err);
-    assertFalse(first.out.contains("mvn"), first.out);
+    assertTrue(first.err.contains("learning"), first.err);
+    assertTrue(first.out.endsWith("<doctor>"), first.out);
+    assertFalse(first.out.contains("AOTCacheOutput"), first.out);
 
     Result second = run(root.resolve("jacquard"), "doctor");
     assertEquals("", second.err);
@@ -87,8 +92,8 @@ class LauncherTest {
 
   @Test
   void newerSourcesAreBuiltAgain() throws Exception {
-    script(tools.resolve("mvn"), "exit 0");
     markBuilt(root);
+    script(tools.resolve("mvn"), "exit 0");
     Files.setLastModifiedTime(
         root.resolve("cli/src/main/A.java"), FileTime.from(Instant.now().plusSeconds(60)));
     assertTrue(run(root.resolve("jacquard"), "doctor").err.contains("building"));
@@ -102,6 +107,20 @@ class LauncherTest {
     assertTrue(result.err.contains("broken"), result.err);
     assertEquals("", result.out);
     assertFalse(Files.exists(root.resolve("cli/target/jacquard/stamp")));
+  }
+
+  @Test
+  void aReadOnlyInstallationStartsAsItWasBuilt() throws Exception {
+    markBuilt(root);
+    Path built = root.resolve("cli/target/jacquard");
+    Files.delete(built.resolve("start.aot"));
+    Files.setLastModifiedTime(
+        root.resolve("cli/src/main/A.java"), FileTime.from(Instant.now().plusSeconds(60)));
+    assertTrue(built.toFile().setWritable(false));
+    Assumptions.assumeFalse(Files.isWritable(built), "root may write everywhere");
+    Result result = run(root.resolve("jacquard"), "doctor");
+    assertEquals(0, result.code);
+    assertEquals("", result.err);
   }
 
   @ParameterizedTest
@@ -125,8 +144,10 @@ class LauncherTest {
   }
 
   private static void markBuilt(Path root) throws IOException {
-    Path built = Files.createDirectories(root.resolve("cli/target/jacquard"));
+    Path built = root.resolve("cli/target/jacquard");
+    Files.createDirectories(built.resolve("lib"));
     Files.createFile(built.resolve("stamp"));
+    Files.createFile(built.resolve("start.aot"));
   }
 
   private Path jdk(String version) throws IOException {

@@ -65,7 +65,7 @@ final class StderrLogger implements System.Logger {
       Level level,
       @Nullable ResourceBundle bundle,
       @Nullable String format,
-      @Nullable Object @Nullable ... parameters) {
+      @Nullable Object... parameters) {
     if (isLoggable(level)) {
       boolean plain = format == null || parameters == null || parameters.length == 0;
       log(

@@ -75,8 +75,7 @@ class LauncherTest {
   @Test
   void theFirstUseBuildsAndTheSecondDoesNot() throws Exception {
     script(
-        tools.resolve("mvn"),
-        "echo mvn \"$JAVA_HOME\" \"$@\"; mkdir -p cli/target/jacquard/lib");
+        tools.resolve("mvn"), "echo mvn \"$JAVA_HOME\" \"$@\"; mkdir -p cli/target/jacquard/lib");
     Result first = run(root.resolve("jacquard"), "doctor");
     assertEquals(0, first.code, first.err);
     assertTrue(first.err.contains("building"), first.err);

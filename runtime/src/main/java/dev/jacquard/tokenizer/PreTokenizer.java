@@ -72,6 +72,7 @@ enum PreTokenizer {
   }
 
   /** Names that files give for it, in {@code tokenizer.ggml.pre}. */
+  @SuppressWarnings("ImmutableEnumChecker") // List.of makes it so
   private final List<String> names;
 
   PreTokenizer(String... names) {

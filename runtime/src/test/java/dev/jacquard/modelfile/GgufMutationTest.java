@@ -9,6 +9,8 @@ import dev.jacquard.memory.JacquardException;
 import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.Tensor;
 import dev.jacquard.testing.TestData;
+import dev.jacquard.tokenizer.Tokenizer;
+import dev.jacquard.tokenizer.Tokenizers;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -20,9 +22,11 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.IntPredicate;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
@@ -41,7 +45,7 @@ class GgufMutationTest {
   };
 
   /** Kept here, because a logger that nobody holds forgets its level. */
-  private static final Logger LOGGER = Logger.getLogger("dev.jacquard.modelfile");
+  private static final Logger LOGGER = Logger.getLogger("dev.jacquard");
 
   @BeforeAll
   static void silenceThousandsOfWarnings() {
@@ -83,6 +87,7 @@ class GgufMutationTest {
     Path path = GgufBytes.write(folder.resolve("mutant.gguf"), bytes);
     try (ModelFile file = ModelFile.open(path)) {
       readMetadata(file.metadata());
+      tokenize(file.metadata());
       return readTensors(file) + buildProgram(file);
     } catch (ModelFormatException e) {
       assertFalse(String.valueOf(e.getMessage()).isBlank());
@@ -130,6 +135,15 @@ class GgufMutationTest {
     } catch (JacquardException e) {
       assertFalse(String.valueOf(e.getMessage()).isBlank());
       return 1;
+    }
+  }
+
+  private static void tokenize(ModelMetadata metadata) {
+    if (metadata.has("tokenizer.ggml.model")) {
+      Tokenizer tokenizer = Tokenizers.of(metadata);
+      int[] ids = tokenizer.encode("ab 10 größer 𝄞", Tokenizer.Options.DEFAULT);
+      assertTrue(ids.length > 0, "a text became nothing");
+      tokenizer.decode(ids);
     }
   }
 
@@ -195,7 +209,7 @@ class GgufMutationTest {
   private static GgufWriter tinyLlama() {
     int width = 8;
     int hidden = 12;
-    List<String> tokens = IntStream.range(0, 16).mapToObj(Integer::toHexString).toList();
+    List<String> tokens = Stream.concat(byteLetters(), Stream.of("10", "ab", "<|end|>")).toList();
     GgufWriter writer =
         new GgufWriter()
             .put("general.architecture", GgufType.STRING, "llama")
@@ -212,11 +226,13 @@ class GgufMutationTest {
             .put("tokenizer.ggml.pre", GgufType.STRING, "gpt-2")
             .putArray("tokenizer.ggml.tokens", GgufType.STRING, tokens)
             .putArray(
-                "tokenizer.ggml.token_type", GgufType.INT32, tokens.stream().map(_ -> 1).toList())
+                "tokenizer.ggml.token_type",
+                GgufType.INT32,
+                tokens.stream().map(token -> token.startsWith("<|") ? 3 : 1).toList())
             .putArray("tokenizer.ggml.merges", GgufType.STRING, List.of("1 0", "a b"))
-            .put("tokenizer.ggml.bos_token_id", GgufType.UINT32, 0)
-            .put("tokenizer.ggml.eos_token_id", GgufType.UINT32, 0);
-    weight(writer, "token_embd.weight", width, 16);
+            .put("tokenizer.ggml.bos_token_id", GgufType.UINT32, tokens.size() - 1)
+            .put("tokenizer.ggml.eos_token_id", GgufType.UINT32, tokens.size() - 1);
+    weight(writer, "token_embd.weight", width, tokens.size());
     weight(writer, "blk.0.attn_norm.weight", width);
     weight(writer, "blk.0.attn_q.weight", width, width);
     weight(writer, "blk.0.attn_k.weight", width, width / 2);
@@ -228,6 +244,14 @@ class GgufMutationTest {
     weight(writer, "blk.0.ffn_down.weight", hidden, width);
     weight(writer, "output_norm.weight", width);
     return writer;
+  }
+
+  /** The characters by which byte-level vocabularies write the 256 bytes: printable ones. */
+  private static Stream<String> byteLetters() {
+    IntPredicate printable = b -> (b >= '!' && b <= '~') || (b >= 0xa1 && b <= 0xff && b != 0xad);
+    return IntStream.concat(
+            IntStream.range(0, 256).filter(printable), IntStream.range(256, 256 + 68))
+        .mapToObj(Character::toString);
   }
 
   private static void weight(GgufWriter writer, String name, long... sizes) {

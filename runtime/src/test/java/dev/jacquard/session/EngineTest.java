@@ -226,6 +226,25 @@ final class EngineTest {
   }
 
   @Test
+  void aTokenAllocatesLittleBesideTheBackend() {
+    try (Model model = byHand("llama", OPTIONS, backend)) {
+      Session session = model.newSession();
+      GenerationStream warmUp = session.generate(greedy(50, ids("llama", 10)));
+      finish(model);
+      read(warmUp);
+      GenerationStream stream = session.generate(greedy(50));
+      model.engine().doWork();
+      long backendBefore = backend.allocated;
+      long before = WatchedBackend.allocatedByThread();
+      finish(model);
+      long all = WatchedBackend.allocatedByThread() - before;
+      long perToken = (all - (backend.allocated - backendBefore)) / 49;
+      assertTrue(perToken < 2048, () -> perToken + " bytes");
+      assertEquals(50, read(stream).ids().size());
+    }
+  }
+
+  @Test
   void countsWhatATokenReads() {
     try (Model model = byHand("llama", OPTIONS, backend)) {
       GenerationStream stream = model.newSession().generate(greedy(5, ids("llama", 10)));

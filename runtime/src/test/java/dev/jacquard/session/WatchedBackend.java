@@ -1,5 +1,6 @@
 package dev.jacquard.session;
 
+import com.sun.management.ThreadMXBean;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
@@ -12,6 +13,7 @@ import dev.jacquard.kernels.OpSupport;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +31,9 @@ final class WatchedBackend implements Backend {
 
   /** Makes the next logits that are read hold a NaN. */
   boolean spoilNextLogits;
+
+  /** Bytes of heap that steps and this recorder allocated in the thread that runs them. */
+  long allocated;
 
   /** Fails when a program is to be compiled. */
   boolean refuseToCompile;
@@ -85,6 +90,7 @@ final class WatchedBackend implements Backend {
 
     @Override
     public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
+      long before = allocatedByThread();
       steps.add(parts(inputs));
       if (failNextStep) {
         failNextStep = false;
@@ -96,6 +102,7 @@ final class WatchedBackend implements Backend {
         throw new BackendException("the device is gone");
       }
       executable.run(inputs, kv, observer);
+      allocated += allocatedByThread() - before;
     }
 
     @Override
@@ -121,6 +128,12 @@ final class WatchedBackend implements Backend {
     public void close() {
       executable.close();
     }
+  }
+
+  /** Bytes of heap that the calling thread has allocated so far. */
+  static long allocatedByThread() {
+    return ManagementFactory.getPlatformMXBean(ThreadMXBean.class)
+        .getCurrentThreadAllocatedBytes();
   }
 
   /** Also checks that rows of a sequence stand together in ascending position. */

@@ -96,7 +96,7 @@ final class BpeTokenizer extends VocabularyTokenizer {
       int token = vocabulary.find(String.valueOf(ByteAlphabet.character(value)));
       tokens[value] = token != Vocabulary.NONE ? token : special.unknown();
       // These three groups of bytes do not occur in UTF-8.
-      boolean needed = value < 0xC0 || value > 0xC1 && value < 0xF5;
+      boolean needed = value < 0xC0 || (value > 0xC1 && value < 0xF5);
       if (needed && tokens[value] == SpecialIds.NONE) {
         throw metadata.fault(
             Vocabulary.TOKENS,
@@ -108,7 +108,7 @@ final class BpeTokenizer extends VocabularyTokenizer {
   }
 
   private static long pair(int left, int right) {
-    return (long) left << 32 | right;
+    return ((long) left << 32) | right;
   }
 
   @Override
@@ -171,10 +171,10 @@ final class BpeTokenizer extends VocabularyTokenizer {
           tokens[count++] = byteTokens[character];
         } else {
           int following = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-          int mark = 0xFF00 >> following + 1 & 0xFF;
-          tokens[count++] = byteTokens[mark | character >> 6 * following];
+          int mark = (0xFF00 >> (following + 1)) & 0xFF;
+          tokens[count++] = byteTokens[mark | (character >> (6 * following))];
           for (int k = following - 1; k >= 0; k--) {
-            tokens[count++] = byteTokens[0x80 | character >> 6 * k & 0x3F];
+            tokens[count++] = byteTokens[0x80 | ((character >> (6 * k)) & 0x3F)];
           }
         }
       }

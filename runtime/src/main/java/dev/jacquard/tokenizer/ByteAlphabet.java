@@ -17,8 +17,7 @@ final class ByteAlphabet {
     Arrays.fill(BYTES, (short) -1);
     char next = 0x100;
     for (int value = 0; value < 256; value++) {
-      boolean visible =
-          value >= '!' && value <= '~' || value >= 0xA1 && value <= 0xFF && value != 0xAD;
+      boolean visible = (value >= '!' && value <= '~') || (value >= 0xA1 && value != 0xAD);
       CHARACTERS[value] = visible ? (char) value : next++;
       BYTES[CHARACTERS[value]] = (short) value;
     }

@@ -29,10 +29,10 @@ final class PairFilter {
   /** Whether some spelling may hold the pair. */
   boolean mayContain(int left, int right) {
     int bit = bit(left, right);
-    return (bits[bit >> 6] >> bit & 1) != 0;
+    return ((bits[bit >> 6] >> bit) & 1) != 0;
   }
 
   private int bit(int left, int right) {
-    return Hashing.spread((long) left << 32 | right) & (bits.length * 64 - 1);
+    return Hashing.spread(((long) left << 32) | right) & (bits.length * 64 - 1);
   }
 }

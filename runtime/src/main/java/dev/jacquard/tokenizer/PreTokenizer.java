@@ -1,8 +1,9 @@
 package dev.jacquard.tokenizer;
 
 import dev.jacquard.modelfile.ModelMetadata;
-import java.util.Map;
-import java.util.TreeMap;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
 
 /**
  * Cuts a text into the words within which byte-level BPE merges. Scanners written by hand instead
@@ -13,7 +14,17 @@ enum PreTokenizer {
    * GPT-2's pattern, {@code 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+|
    * ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+}.
    */
-  GPT_2 {
+  GPT_2(
+      "gpt-2",
+      "phi-2",
+      "mpt",
+      "olmo",
+      "jais",
+      "trillion",
+      "granite-docling",
+      "gigachat",
+      "a.x-4.0",
+      "mellum") {
     @Override
     void split(String text, int from, int to, Words words) {
       for (int start = from; start < to; ) {
@@ -28,7 +39,7 @@ enum PreTokenizer {
    * llama.cpp's pattern for files that do not name theirs. Four passes, each within the parts of
    * the one before: {@code [\p{P}$+<=>^~|]+}, GPT-2's pattern, {@code \p{N}+}, {@code [0-9]{3}}.
    */
-  DEFAULT {
+  DEFAULT("default") {
     @Override
     void split(String text, int from, int to, Words words) {
       for (int start = from; start < to; ) {
@@ -45,30 +56,28 @@ enum PreTokenizer {
 
   private static final String KEY = "tokenizer.ggml.pre";
 
-  /** Names that files give; those of one line share a pattern. */
-  private static final Map<String, PreTokenizer> BY_NAME =
-      new TreeMap<>(
-          Map.of(
-              "gpt-2",
-              GPT_2,
-              "phi-2",
-              GPT_2,
-              "mpt",
-              GPT_2,
-              "olmo",
-              GPT_2,
-              "jais",
-              GPT_2,
-              "trillion",
-              GPT_2,
-              "mellum",
-              GPT_2,
-              "gigachat",
-              GPT_2,
-              "default",
-              DEFAULT));
-
   private static final System.Logger LOG = System.getLogger(PreTokenizer.class.getName());
+
+  private static final Category[] ASCII = new Category[128];
+
+  static {
+    for (char c = 0; c < 128; c++) {
+      ASCII[c] =
+          Character.isLetter(c)
+              ? Category.LETTER
+              : Character.isDigit(c)
+                  ? Category.NUMBER
+                  : c == ' ' || (c >= '\t' && c <= '\r') ? Category.SPACE : Category.OTHER;
+    }
+  }
+
+  /** Names that files give for it, in {@code tokenizer.ggml.pre}. */
+  @SuppressWarnings("ImmutableEnumChecker") // List.of makes it so
+  private final List<String> names;
+
+  PreTokenizer(String... names) {
+    this.names = List.of(names);
+  }
 
   /** Takes the words of a text, one after the other, without gaps. */
   @FunctionalInterface
@@ -99,14 +108,20 @@ enum PreTokenizer {
           KEY);
       return DEFAULT;
     }
-    PreTokenizer found = BY_NAME.get(metadata.string(KEY));
-    if (found == null) {
-      throw metadata.fault(
-          KEY,
-          "one of the pre-tokenizers known here (" + String.join(", ", BY_NAME.keySet()) + ")",
-          "\"" + metadata.string(KEY) + "\"");
-    }
-    return found;
+    String name = metadata.string(KEY);
+    return Arrays.stream(values())
+        .filter(known -> known.names.contains(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                metadata.fault(
+                    KEY,
+                    "one of the pre-tokenizers known here ("
+                        + Arrays.stream(values())
+                            .flatMap(known -> known.names.stream())
+                            .collect(Collectors.joining(", "))
+                        + ")",
+                    "\"" + name + "\""));
   }
 
   /** Cuts the part of the text into words. It must hold whole characters. */
@@ -211,19 +226,6 @@ enum PreTokenizer {
           Category.SPACE;
       default -> character == 0x85 ? Category.SPACE : Category.OTHER;
     };
-  }
-
-  private static final Category[] ASCII = new Category[128];
-
-  static {
-    for (char c = 0; c < 128; c++) {
-      ASCII[c] =
-          Character.isLetter(c)
-              ? Category.LETTER
-              : Character.isDigit(c)
-                  ? Category.NUMBER
-                  : c == ' ' || c >= '\t' && c <= '\r' ? Category.SPACE : Category.OTHER;
-    }
   }
 
   private static boolean isPunctuation(int character) {

@@ -227,6 +227,6 @@ final class SentencePieceTokenizer extends VocabularyTokenizer {
   /** A number that is the smaller the greater the score. */
   private static int descending(float score) {
     int bits = Float.floatToRawIntBits(score + 0f); // −0 becomes 0
-    return ~(bits ^ bits >> 31 & Integer.MAX_VALUE);
+    return ~(bits ^ ((bits >> 31) & Integer.MAX_VALUE));
   }
 }

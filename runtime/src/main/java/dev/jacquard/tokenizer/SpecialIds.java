@@ -92,7 +92,11 @@ record SpecialIds(
           "<|code_middle|>",
           "<|middle|>");
 
-  /** Tokens of these spellings are control tokens, whatever type the file gives them. */
+  /**
+   * Tokens of these spellings are control tokens, whatever type the file gives them. (llama.cpp
+   * also turns some control tokens, as {@code <|start|>}, into user-defined ones, to show them;
+   * then any text can hold them, so that is not done here.)
+   */
   static final List<String> CONTROL_SPELLINGS =
       Stream.concat(END_SPELLINGS.stream(), FILL_IN_SPELLINGS.stream()).toList();
 

@@ -50,7 +50,7 @@ final class SpecialTokens {
   }
 
   private static long edge(int node, char unit) {
-    return (long) node << 16 | unit;
+    return ((long) node << 16) | unit;
   }
 
   /** A search through a text from its beginning. */

@@ -88,6 +88,6 @@ abstract class SymbolMerger {
       return NEVER;
     }
     long priority = priority(left, right);
-    return priority == NEVER ? NEVER : priority << 32 | left;
+    return priority == NEVER ? NEVER : (priority << 32) | left;
   }
 }

@@ -30,8 +30,10 @@ public interface Tokenizer {
   int[] encode(String text, Options options);
 
   /**
-   * The bytes that a token stands for in a text; empty for control tokens. The caller may keep
-   * them.
+   * The bytes that a token stands for in a text; empty for control and unknown tokens. The caller
+   * may keep them.
+   *
+   * @throws IndexOutOfBoundsException if there is no such token
    */
   byte[] bytes(int token);
 

@@ -67,7 +67,7 @@ final class Vocabulary {
         }
         slot = (slot + 1) & (table.length - 1);
       }
-      table[slot] = (long) hash << 32 | (id + 1);
+      table[slot] = ((long) hash << 32) | (id + 1);
     }
     Vocabulary vocabulary =
         new Vocabulary(spellings, types(metadata, spellings.length), table, longest);

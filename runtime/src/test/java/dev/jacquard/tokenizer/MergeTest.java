@@ -2,9 +2,9 @@ package dev.jacquard.tokenizer;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,7 +31,7 @@ class MergeTest {
     while (!expected.isEmpty()) {
       assertEquals(expected.remove(), queue.poll());
     }
-    assertEquals(true, queue.isEmpty());
+    assertTrue(queue.isEmpty());
   }
 
   /** Random merges over a small alphabet, so that candidates get stale all the time. */
@@ -40,8 +40,7 @@ class MergeTest {
     Random random = new Random(4);
     for (int round = 0; round < 300; round++) {
       Map<String, Object> values = TestVocabularies.bpe();
-      List<String> tokens =
-          new ArrayList<>(Arrays.asList((String[]) values.get("tokenizer.ggml.tokens")));
+      List<String> tokens = new ArrayList<>(List.of(TestVocabularies.tokens(values)));
       List<String> pieces = new ArrayList<>(List.of("a", "b", "c"));
       List<String> merges = new ArrayList<>();
       for (int i = 0; i < 12; i++) {

@@ -11,12 +11,10 @@ import org.junit.jupiter.api.Test;
 
 /** The scanners against the regular expressions that they stand for. */
 class PreTokenizerTest {
-  private static final String SPACE = "\\p{IsWhite_Space}";
   private static final Pattern GPT_2 =
       Pattern.compile(
-          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^S\\p{L}\\p{N}]+|S+(?!NOTS)|S+"
-              .replace("NOTS", "\\P{IsWhite_Space}")
-              .replace("S", SPACE));
+          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{IsWhite_Space}\\p{L}\\p{N}]+"
+              + "|\\p{IsWhite_Space}+(?!\\P{IsWhite_Space})|\\p{IsWhite_Space}+");
   private static final List<Pattern> DEFAULT =
       List.of(
           Pattern.compile("[\\p{P}$+<=>^~|]+"),

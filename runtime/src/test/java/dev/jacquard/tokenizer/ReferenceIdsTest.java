@@ -57,7 +57,7 @@ class ReferenceIdsTest {
         TestData.resource("reference/gemma-3-270m.long.tokens.txt"),
         1536,
         "text-perplexity.txt");
-    // <eos>, <end_of_turn>, and [PAD]-like tokens it does not have
+    // <eos>, <end_of_turn> and </s>, as llama.cpp has it
     assertEquals(Set.of(1, 106, 212), tokenizer.endOfGeneration());
   }
 

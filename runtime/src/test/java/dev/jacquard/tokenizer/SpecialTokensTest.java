@@ -59,7 +59,7 @@ class SpecialTokensTest {
   void bpeMergesNoControlToken() {
     Map<String, Object> values = TestVocabularies.bpe();
     // "hello" is made a control token; it is what the last merge gives.
-    int[] types = ((int[]) values.get("tokenizer.ggml.token_type")).clone();
+    int[] types = TestVocabularies.metadata(values).integers("tokenizer.ggml.token_type").clone();
     types[259] = 3;
     values.put("tokenizer.ggml.token_type", types);
     Tokenizer tokenizer = TestVocabularies.of(values);
@@ -116,7 +116,7 @@ class SpecialTokensTest {
     values.put("tokenizer.ggml.eom_token_id", 6L);
     assertEquals(Set.of(5, 6, 260, 261), TestVocabularies.of(values).endOfGeneration());
     assertEquals(260, TestVocabularies.of(values).eos());
-    String[] tokens = ((String[]) values.get("tokenizer.ggml.tokens")).clone();
+    String[] tokens = TestVocabularies.tokens(values);
     tokens[7] = "<|return|>";
     tokens[8] = "<|call|>";
     tokens[9] = "<|end|>";

@@ -33,6 +33,11 @@ final class TestVocabularies {
     return new ModelMetadata(Path.of("made-by-hand.gguf"), values);
   }
 
+  /** A copy of the tokens, to change. */
+  static String[] tokens(Map<String, Object> values) {
+    return metadata(values).strings("tokenizer.ggml.tokens").toArray(String[]::new);
+  }
+
   /**
    * Byte-level BPE: 256 bytes (token {@code b} spells byte {@code b}), then 256 {@code he}, 257
    * {@code ll}, 258 {@code hell}, 259 {@code hello}, control tokens 260 {@code <|bos|>} and 261

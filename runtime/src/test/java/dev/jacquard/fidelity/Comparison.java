@@ -67,7 +67,8 @@ final class Comparison {
 
   @Override
   public String toString() {
-    return "%d positions, divergence mean %.2e, largest %.2e; largest logit difference %.2e; same best token %d"
+    return ("%d positions, divergence mean %.2e, largest %.2e; "
+            + "largest logit difference %.2e; same best token %d")
         .formatted(positions, meanDivergence(), largestDivergence, largestDifference, sameBest);
   }
 }

@@ -132,8 +132,7 @@ final class WatchedBackend implements Backend {
 
   /** Bytes of heap that the calling thread has allocated so far. */
   static long allocatedByThread() {
-    return ManagementFactory.getPlatformMXBean(ThreadMXBean.class)
-        .getCurrentThreadAllocatedBytes();
+    return ManagementFactory.getPlatformMXBean(ThreadMXBean.class).getCurrentThreadAllocatedBytes();
   }
 
   /** Also checks that rows of a sequence stand together in ascending position. */

@@ -27,6 +27,7 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * Attention of one layer of the 1.1 B shape (32:4 heads of 64) over {@code depth} cached tokens.
  */
+@SuppressWarnings("NullAway.Init") // JMH fills the fields
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

@@ -58,7 +58,7 @@ public final class CostPerToken implements Callable<Integer> {
       double moneyPerMillion) {}
 
   /** The whole result. */
-  record Result(Machine machine, double pricePerHour, List<Row> rows) {}
+  record Table(Machine machine, double pricePerHour, List<Row> rows) {}
 
   @Parameters(arity = "0..*", description = "Models; default: the bundled one.")
   private List<String> models = List.of("");
@@ -108,7 +108,7 @@ public final class CostPerToken implements Callable<Integer> {
     Files.createDirectories(output.toAbsolutePath().getParent());
     new ObjectMapper()
         .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(output.toFile(), new Result(Machine.current(), pricePerHour, rows));
+        .writeValue(output.toFile(), new Table(Machine.current(), pricePerHour, rows));
     return 0;
   }
 
@@ -131,9 +131,9 @@ public final class CostPerToken implements Callable<Integer> {
     String phase = result.getPrimaryResult().getLabel();
     double nanoseconds = result.getPrimaryResult().getScore();
     double allocated =
-        result.getSecondaryResults().entrySet().stream()
-            .filter(e -> e.getKey().endsWith("gc.alloc.rate.norm"))
-            .mapToDouble(e -> e.getValue().getScore())
+        result.getSecondaryResults().values().stream()
+            .filter(r -> r.getLabel().endsWith("gc.alloc.rate.norm"))
+            .mapToDouble(r -> r.getScore())
             .findFirst()
             .orElseThrow();
     return new Row(

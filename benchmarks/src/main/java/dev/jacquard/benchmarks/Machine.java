@@ -5,24 +5,25 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.time.ZoneOffset;
 
 /**
  * Where and when something was measured; stands in every result.
  *
  * @param cpu model name of the processor
  * @param cores logical cores
- * @param java version of the Java runtime
+ * @param javaVersion version of the Java runtime
  * @param commit of the checkout, or "unknown"
  * @param date day of the measurement
  */
-record Machine(String cpu, int cores, String java, String commit, String date) {
+record Machine(String cpu, int cores, String javaVersion, String commit, String date) {
   static Machine current() {
     return new Machine(
         cpuName(),
         Runtime.getRuntime().availableProcessors(),
         Runtime.version().toString(),
         gitCommit(),
-        LocalDate.now(java.time.ZoneOffset.UTC).toString());
+        LocalDate.now(ZoneOffset.UTC).toString());
   }
 
   private static String cpuName() {

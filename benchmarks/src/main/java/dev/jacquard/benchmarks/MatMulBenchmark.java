@@ -29,6 +29,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * One matrix of the 1.1 B shape (gate or up: 5632 × 2048) times 1 activation row (mat-vec, decode)
  * or 256 rows (mat-mul, prefill), per number format.
  */
+@SuppressWarnings("NullAway.Init") // JMH fills the fields
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

@@ -102,7 +102,7 @@ public final class PerformanceReport {
             "%s, %d cores, Java %s, commit %s, %s.%n",
             machine.get("cpu").asText(),
             machine.get("cores").asInt(),
-            machine.get("java").asText(),
+            machine.get("javaVersion").asText(),
             machine.get("commit").asText(),
             machine.get("date").asText()));
   }

@@ -30,7 +30,7 @@ final class ProgramRun implements AutoCloseable {
     this.program = program;
     backend = Backends.open(backendName, new BackendOptions(threads));
     executable = backend.compile(program, options);
-    cache = new PagedKvCache(backend.allocateKv(program.kv(), kvFormat));
+    cache = new PagedKvCache(backend.allocateKv(program.kv(), kvFormat), Long.MAX_VALUE);
     inputs = new StepInputs(options.maxRows(), program.kv().groupWindows().size());
     sequence = cache.newSequence();
   }

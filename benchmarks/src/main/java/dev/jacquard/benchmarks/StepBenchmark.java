@@ -25,6 +25,7 @@ import org.openjdk.jmh.annotations.Warmup;
  * Whole steps of a model, per token: {@link #decode} of one token after {@code depth} cached ones,
  * and {@link #prefill} of 256 tokens after them. {@link CostPerToken} makes its table of these.
  */
+@SuppressWarnings("NullAway.Init") // JMH fills the fields
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)

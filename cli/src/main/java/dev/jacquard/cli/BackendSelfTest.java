@@ -98,8 +98,7 @@ final class BackendSelfTest {
         List.of(
             new Op.Embed(weight("embedding", VOCABULARY), 1, hidden),
             new Op.RmsNorm(hidden, norm, 1e-5f, normed),
-            new Op.MatMul(
-                normed, List.of(into("q", query), into("k", key), into("v", value))),
+            new Op.MatMul(normed, List.of(into("q", query), into("k", key), into("v", value))),
             new Op.Rope(query, HEAD, rotary),
             new Op.Rope(key, HEAD, rotary),
             new Op.WriteKv(0, key, value),

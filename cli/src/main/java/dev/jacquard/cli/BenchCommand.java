@@ -67,7 +67,8 @@ final class BenchCommand implements Callable<Integer> {
       split = ",",
       defaultValue = "32",
       converter = Numbers.NotNegative.class,
-      description = "Numbers of tokens to generate; 0 for no such test (default: ${DEFAULT-VALUE}).")
+      description =
+          "Numbers of tokens to generate; 0 for no such test (default: ${DEFAULT-VALUE}).")
   private List<Integer> generations = List.of();
 
   @Option(

@@ -30,7 +30,8 @@ record Cost(
     if (machineHoursPerMillionTokens == null) {
       return "no decoded tokens to price";
     }
-    String hours = Format.significant(machineHoursPerMillionTokens) + " machine-hours per million tokens";
+    String hours =
+        Format.significant(machineHoursPerMillionTokens) + " machine-hours per million tokens";
     return perMillionTokens == null || pricePerHour == null
         ? hours
         : String.format(

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -88,8 +87,7 @@ final class DoctorCommand implements Callable<Integer> {
             name,
             false,
             "%s; normalised squared error above %.0e: %s"
-                .formatted(
-                    backend.description(), BackendSelfTest.BOUND, String.join(", ", wrong)));
+                .formatted(backend.description(), BackendSelfTest.BOUND, String.join(", ", wrong)));
   }
 
   private String text(Document document) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
@@ -84,7 +85,8 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
       int vocabulary = model.tokenizer().size();
       try (LogitsWriter writer =
           LogitsWriter.create(output, vocabulary, top == 0 ? vocabulary : top)) {
-        session.evaluate(ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
+        session.evaluate(
+            ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
       } catch (UncheckedIOException e) {
         throw e.getCause();
       }
@@ -108,7 +110,7 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
     int[] all =
         source.text != null
             ? tokenizer.encode(TextInput.read(source.text, terminal), Tokenizer.Options.DEFAULT)
-            : parse(source.ids, tokenizer.size());
+            : parse(Objects.requireNonNull(source.ids), tokenizer.size());
     if (all.length == 0) {
       throw new InputException("there are no tokens to evaluate");
     }

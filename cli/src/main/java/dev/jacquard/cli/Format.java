@@ -78,8 +78,7 @@ final class Format {
   /** Control characters as escapes, so that the text stays in its line. */
   static String printable(String text) {
     StringBuilder shown = new StringBuilder();
-    text
-        .codePoints()
+    text.codePoints()
         .forEach(
             c -> {
               switch (c) {

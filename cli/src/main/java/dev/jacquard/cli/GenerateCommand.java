@@ -100,7 +100,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--top-p",
       paramLabel = "X",
       converter = Numbers.Share.class,
-      description = "Draw from the tokens that make up this probability; 1 for all (default: 0.95).")
+      description =
+          "Draw from the tokens that make up this probability; 1 for all (default: 0.95).")
   private float topP = DEFAULT.topP();
 
   @Option(
@@ -149,7 +150,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--price-per-hour",
       paramLabel = "X",
       converter = Numbers.FiniteNotNegative.class,
-      description = "What an hour of this machine costs, in any currency; gives the cost of a token.")
+      description =
+          "What an hour of this machine costs, in any currency; gives the cost of a token.")
   private @Nullable Double pricePerHour;
 
   @Option(names = "--json", description = "Print one JSON document instead of the text.")
@@ -184,7 +186,9 @@ final class GenerateCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "give either a PROMPT or a file with -f ('-f -' is standard input)");
     }
-    return promptFile == null ? Objects.requireNonNull(prompt) : TextInput.read(promptFile, terminal);
+    return promptFile == null
+        ? Objects.requireNonNull(prompt)
+        : TextInput.read(promptFile, terminal);
   }
 
   /** Ids of the text; an empty text in a file that adds no BOS by itself begins with it too. */
@@ -271,8 +275,7 @@ final class GenerateCommand implements Callable<Integer> {
     return switch (finished.reason()) {
       case STOP, LENGTH, CONTEXT_FULL -> ExitCode.OK;
       case CANCELLED -> ExitCode.INTERRUPTED;
-      case ERROR ->
-          Failures.report(Objects.requireNonNull(finished.error()), terminal);
+      case ERROR -> Failures.report(Objects.requireNonNull(finished.error()), terminal);
     };
   }
 }

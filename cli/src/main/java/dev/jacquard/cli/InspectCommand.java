@@ -22,7 +22,9 @@ import picocli.CommandLine.Option;
 final class InspectCommand implements Callable<Integer> {
   private final Terminal terminal;
 
-  @Option(names = "--verify", description = "Read every weight and report those that are not finite.")
+  @Option(
+      names = "--verify",
+      description = "Read every weight and report those that are not finite.")
   private boolean verify;
 
   @Option(names = "--json", description = "Print one JSON document.")

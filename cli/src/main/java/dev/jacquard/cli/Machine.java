@@ -21,9 +21,24 @@ final class Machine {
   /** Features that kernels profit from, as Linux names them on x86 and Arm. */
   private static final Set<String> FEATURES =
       Set.of(
-          "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
-          "avx512_bf16", "avx_vnni", "amx_int8", "asimd", "asimddp", "asimdhp", "i8mm", "bf16",
-          "sve", "sve2");
+          "avx",
+          "avx2",
+          "fma",
+          "f16c",
+          "avx512f",
+          "avx512bw",
+          "avx512vl",
+          "avx512_vnni",
+          "avx512_bf16",
+          "avx_vnni",
+          "amx_int8",
+          "asimd",
+          "asimddp",
+          "asimdhp",
+          "i8mm",
+          "bf16",
+          "sve",
+          "sve2");
 
   private Machine() {}
 
@@ -31,7 +46,8 @@ final class Machine {
   static List<Fact> facts() {
     List<Fact> facts = new ArrayList<>();
     facts.add(new Fact("Jacquard", Version.ofProgram()));
-    facts.add(new Fact("Java", Runtime.version() + " (" + System.getProperty("java.vm.name") + ")"));
+    facts.add(
+        new Fact("Java", Runtime.version() + " (" + System.getProperty("java.vm.name") + ")"));
     facts.add(
         new Fact("System", System.getProperty("os.name") + " " + System.getProperty("os.arch")));
     facts.add(
@@ -53,7 +69,9 @@ final class Machine {
         .or(() -> cpuInfo("Features"))
         .map(
             line ->
-                Arrays.stream(line.split(" ")).filter(FEATURES::contains).collect(Collectors.joining(" ")))
+                Arrays.stream(line.split(" "))
+                    .filter(FEATURES::contains)
+                    .collect(Collectors.joining(" ")))
         .orElse("not known on this system");
   }
 

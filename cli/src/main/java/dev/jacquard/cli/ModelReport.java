@@ -59,7 +59,9 @@ record ModelReport(
   /** Part of the weights that one number format makes up. */
   record FormatShare(String type, int tensors, long bytes, double share) {}
 
-  /** Bytes that a context length takes: weights, one session's keys and values, a step's buffers. */
+  /**
+   * Bytes that a context length takes: weights, one session's keys and values, a step's buffers.
+   */
   record Memory(int context, long weights, long kv, long activations, long total) {}
 
   /** What computes a kind of op, and how many ops of the program that are. */
@@ -235,8 +237,7 @@ record ModelReport(
   String text() {
     StringBuilder text = new StringBuilder();
     text.append(
-        "%s: %s, %s parameters%n"
-            .formatted(file, Format.bytes(bytes), Format.count(parameters)));
+        "%s: %s, %s parameters%n".formatted(file, Format.bytes(bytes), Format.count(parameters)));
     section(text, "Metadata", "ll", metadata.entrySet(), e -> List.of(e.getKey(), value(e)));
     section(
         text,

@@ -54,7 +54,8 @@ final class PerplexityCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     int window = run.context() == 0 ? DEFAULT_WINDOW : run.context();
     if (window < LEAST_WINDOW) {
-      throw new ParameterException(spec.commandLine(), "-c must be at least " + LEAST_WINDOW + ", not " + window);
+      throw new ParameterException(
+          spec.commandLine(), "-c must be at least " + LEAST_WINDOW + ", not " + window);
     }
     String text = TextInput.read(file, terminal);
     try (Model model = run.open(terminal, window);
@@ -78,8 +79,7 @@ final class PerplexityCommand implements Callable<Integer> {
       terminal.clearStatus();
       terminal.println(
           json
-              ? Json.write(
-                  new Document(result.perplexity(), result.uncertainty(), result.tokens()))
+              ? Json.write(new Document(result.perplexity(), result.uncertainty(), result.tokens()))
               : "perplexity %s ± %s (%d tokens scored)"
                   .formatted(
                       Format.decimals(result.perplexity(), 4),
@@ -94,10 +94,7 @@ final class PerplexityCommand implements Callable<Integer> {
     terminal.status(
         "window %d of %d %s perplexity %s"
             .formatted(
-                done,
-                total,
-                Terminal.bar((double) done / total),
-                Format.decimals(perplexity, 2)));
+                done, total, Terminal.bar((double) done / total), Format.decimals(perplexity, 2)));
   }
 
   /** The token that begins a text, or -1 if the model's file asks for none. */

@@ -4,7 +4,6 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.session.Jacquard;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.ModelOptions;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -23,7 +22,8 @@ final class RunFlags {
       names = {"-c", "--ctx-size"},
       paramLabel = "N",
       converter = Numbers.NotNegative.class,
-      description = "Most tokens of the context; 0 for what the command needs, or the model's own (default: 0).")
+      description =
+          "Most tokens of the context; 0 for what the command needs, or the model's own (default: 0).")
   private int context;
 
   @Option(

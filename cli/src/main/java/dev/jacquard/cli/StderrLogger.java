@@ -65,10 +65,14 @@ final class StderrLogger implements System.Logger {
       Level level,
       @Nullable ResourceBundle bundle,
       @Nullable String format,
-      @Nullable Object @Nullable ... parameters) {
+      @Nullable Object... parameters) {
     if (isLoggable(level)) {
       boolean plain = format == null || parameters == null || parameters.length == 0;
-      log(level, bundle, plain ? format : MessageFormat.format(format, parameters), (Throwable) null);
+      log(
+          level,
+          bundle,
+          plain ? format : MessageFormat.format(format, parameters),
+          (Throwable) null);
     }
   }
 

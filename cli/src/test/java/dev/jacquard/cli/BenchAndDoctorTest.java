@@ -13,8 +13,7 @@ import org.junit.jupiter.api.Test;
 class BenchAndDoctorTest {
   @Test
   void benchNamesItsTestsAsLlamaBenchDoes() throws IOException {
-    Outcome outcome =
-        Outcome.of("bench", "-p", "8", "-n", "2,0", "-d", "0,5", "-r", "3", "--json");
+    Outcome outcome = Outcome.of("bench", "-p", "8", "-n", "2,0", "-d", "0,5", "-r", "3", "--json");
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     assertEquals("", outcome.err());
     JsonNode rows = new ObjectMapper().readTree(outcome.out());

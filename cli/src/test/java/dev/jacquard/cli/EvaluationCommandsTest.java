@@ -18,7 +18,7 @@ class EvaluationCommandsTest {
   private static final String REFERENCE =
       TestData.resource("reference/java-7m.Q8_0.logits.bin").toString();
 
-  @TempDir private Path folder;
+  @TempDir private Path folder = Path.of("");
 
   private String file(String name) {
     return folder.resolve(name).toString();

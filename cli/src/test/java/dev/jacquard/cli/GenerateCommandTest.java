@@ -48,8 +48,7 @@ class GenerateCommandTest {
     JsonNode document = new ObjectMapper().readTree(json.out());
     assertEquals(text.out(), document.get("text").asText());
     assertEquals(8, document.get("ids").size());
-    assertEquals(
-        document.get("prompt_ids").size(), document.get("prefill").get("tokens").asInt());
+    assertEquals(document.get("prompt_ids").size(), document.get("prefill").get("tokens").asInt());
     assertEquals(7, document.get("decode").get("tokens").asInt());
     assertTrue(document.get("decode").get("tokens_per_second").asDouble() > 0);
     assertTrue(document.get("decode").get("seconds").asDouble() > 0);
@@ -100,8 +99,7 @@ class GenerateCommandTest {
   @Test
   void promptFromStandardInput() {
     byte[] prompt = (PROMPT + "\n").getBytes(StandardCharsets.UTF_8);
-    Outcome outcome =
-        Outcome.withInput(prompt, "generate", "--temp", "0", "-n", "8", "-f", "-");
+    Outcome outcome = Outcome.withInput(prompt, "generate", "--temp", "0", "-n", "8", "-f", "-");
     assertEquals(generate("-n", "8", PROMPT).out(), outcome.out());
   }
 

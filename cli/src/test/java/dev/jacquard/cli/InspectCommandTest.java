@@ -38,8 +38,7 @@ class InspectCommandTest {
     assertEquals(7_949_888, report.get("bytes").asLong());
     assertEquals(74, report.get("tensors").size());
     assertEquals("llama", report.get("metadata").get("general.architecture").asText());
-    assertEquals(
-        4096, report.get("metadata").get("tokenizer.ggml.tokens").get("length").asInt());
+    assertEquals(4096, report.get("metadata").get("tokenizer.ggml.tokens").get("length").asInt());
     JsonNode memory = report.get("memory").get(0);
     assertEquals(1024, memory.get("context").asInt());
     assertEquals(
@@ -61,9 +60,7 @@ class InspectCommandTest {
   @Test
   void weightsThatAreNoNumbersAreFound(@TempDir Path folder) throws IOException {
     byte[] bytes = Files.readAllBytes(TestData.resource("architectures/llama.gguf"));
-    ByteBuffer.wrap(bytes)
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .putFloat(bytes.length - 4, Float.NaN);
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(bytes.length - 4, Float.NaN);
     Path broken = Files.write(folder.resolve("broken.gguf"), bytes);
     Outcome outcome = Outcome.of("inspect", "--verify", "-m", broken.toString());
     assertEquals(ExitCode.FAILED, outcome.code());

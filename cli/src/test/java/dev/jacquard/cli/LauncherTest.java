@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -27,10 +28,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LauncherTest {
   private record Result(int code, String out, String err) {}
 
-  @TempDir private Path folder;
-  private Path root;
-  private Path jdk;
-  private Path tools;
+  @TempDir private Path folder = Path.of("");
+  private Path root = Path.of("");
+  private Path jdk = Path.of("");
+  private Path tools = Path.of("");
 
   @BeforeEach
   void layOut() throws IOException {
@@ -40,7 +41,13 @@ class LauncherTest {
       Files.createDirectories(copy.getParent());
       Files.copy(TestData.project().resolve(script), copy);
     }
-    for (String source : List.of("pom.xml", "cli/pom.xml", "cli/src/main/A.java", "kernels/core/pom.xml", "kernels/core/src/main/B.java")) {
+    for (String source :
+        List.of(
+            "pom.xml",
+            "cli/pom.xml",
+            "cli/src/main/A.java",
+            "kernels/core/pom.xml",
+            "kernels/core/src/main/B.java")) {
       Path file = root.resolve(source);
       Files.createDirectories(file.getParent());
       Files.writeString(file, "x");
@@ -52,26 +59,30 @@ class LauncherTest {
   @Test
   void argumentsArriveAsTheyWereGivenFromAnywhereAndThroughLinks() throws Exception {
     markBuilt(root);
-    Path link = Files.createSymbolicLink(folder.resolve("j"), Path.of("my projects/jacquard/jacquard"));
+    Path link =
+        Files.createSymbolicLink(folder.resolve("j"), Path.of("my projects/jacquard/jacquard"));
     Path second = Files.createSymbolicLink(tools.resolve("jq"), Path.of("../j"));
     for (Path start : List.of(root.resolve("jacquard"), link, second)) {
       Result result = run(start, "generate", "a  b", "", "*", "$HOME", "@file", "ü\n");
       assertEquals(0, result.code, result.err);
       assertEquals("", result.err);
+      assertTrue(result.out.endsWith("<generate><a  b><><*><$HOME><@file><ü\n>"), result.out);
       assertTrue(
-          result.out.endsWith("<generate><a  b><><*><$HOME><@file><ü\n>"), result.out);
-      assertTrue(result.out.contains("<" + root.resolve("cli/target/jacquard/lib") + ">"), result.out);
+          result.out.contains("<" + root.resolve("cli/target/jacquard/lib") + ">"), result.out);
     }
   }
 
   @Test
   void theFirstUseBuildsAndTheSecondDoesNot() throws Exception {
-    script(tools.resolve("mvn"), "echo mvn \"$JAVA_HOME\" \"$@\"");
+    script(
+        tools.resolve("mvn"), "echo mvn \"$JAVA_HOME\" \"$@\"; mkdir -p cli/target/jacquard/lib");
     Result first = run(root.resolve("jacquard"), "doctor");
     assertEquals(0, first.code, first.err);
     assertTrue(first.err.contains("building"), first.err);
     assertTrue(first.err.contains("mvn " + jdk + " "), first.err);
-    assertFalse(first.out.contains("mvn"), first.out);
+    assertTrue(first.err.contains("learning"), first.err);
+    assertTrue(first.out.endsWith("<doctor>"), first.out);
+    assertFalse(first.out.contains("AOTCacheOutput"), first.out);
 
     Result second = run(root.resolve("jacquard"), "doctor");
     assertEquals("", second.err);
@@ -80,8 +91,8 @@ class LauncherTest {
 
   @Test
   void newerSourcesAreBuiltAgain() throws Exception {
-    script(tools.resolve("mvn"), "exit 0");
     markBuilt(root);
+    script(tools.resolve("mvn"), "exit 0");
     Files.setLastModifiedTime(
         root.resolve("cli/src/main/A.java"), FileTime.from(Instant.now().plusSeconds(60)));
     assertTrue(run(root.resolve("jacquard"), "doctor").err.contains("building"));
@@ -97,10 +108,33 @@ class LauncherTest {
     assertFalse(Files.exists(root.resolve("cli/target/jacquard/stamp")));
   }
 
+  @Test
+  void aReadOnlyInstallationStartsAsItWasBuilt() throws Exception {
+    markBuilt(root);
+    Path built = root.resolve("cli/target/jacquard");
+    Files.delete(built.resolve("start.aot"));
+    Files.setLastModifiedTime(
+        root.resolve("cli/src/main/A.java"), FileTime.from(Instant.now().plusSeconds(60)));
+    assertTrue(built.toFile().setWritable(false));
+    Assumptions.assumeFalse(Files.isWritable(built), "root may write everywhere");
+    Result result = run(root.resolve("jacquard"), "doctor");
+    assertEquals(0, result.code);
+    assertEquals("", result.err);
+  }
+
   @ParameterizedTest
   @CsvSource({
-    "25.0.3, true", "25.0.10, true", "25.1, true", "26, true", "26-ea, false", "100.0.1, true",
-    "25, false", "25.0.2, false", "24.9.9, false", "17.0.15, false", "1.8.0_402, false"
+    "25.0.3, true",
+    "25.0.10, true",
+    "25.1, true",
+    "26, true",
+    "26-ea, false",
+    "100.0.1, true",
+    "25, false",
+    "25.0.2, false",
+    "24.9.9, false",
+    "17.0.15, false",
+    "1.8.0_402, false"
   })
   void jdksAreChosenByTheirVersion(String version, boolean suitable) throws Exception {
     jdk = jdk(version);
@@ -109,8 +143,10 @@ class LauncherTest {
   }
 
   private static void markBuilt(Path root) throws IOException {
-    Path built = Files.createDirectories(root.resolve("cli/target/jacquard"));
+    Path built = root.resolve("cli/target/jacquard");
+    Files.createDirectories(built.resolve("lib"));
     Files.createFile(built.resolve("stamp"));
+    Files.createFile(built.resolve("start.aot"));
   }
 
   private Path jdk(String version) throws IOException {

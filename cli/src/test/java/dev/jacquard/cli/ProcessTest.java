@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What only a process of its own can show: signals, closed pipes, raw bytes. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
 class ProcessTest {
-  @TempDir private Path folder;
+  @TempDir private Path folder = Path.of("");
 
   private Path err() {
     return folder.resolve("stderr");

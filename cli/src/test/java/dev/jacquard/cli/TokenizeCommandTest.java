@@ -47,8 +47,7 @@ class TokenizeCommandTest {
     assertEquals("[]\n", Outcome.of("tokenize", "--ids", "--no-bos", "").out());
     assertEquals(
         "[0]\n", Outcome.of("tokenize", "--ids", "--no-bos", "--special", "<|endoftext|>").out());
-    assertTrue(
-        Outcome.of("tokenize", "--ids", "--no-bos", "<|endoftext|>").out().length() > 4);
+    assertTrue(Outcome.of("tokenize", "--ids", "--no-bos", "<|endoftext|>").out().length() > 4);
   }
 
   @Test

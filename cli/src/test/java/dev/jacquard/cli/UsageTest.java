@@ -119,7 +119,8 @@ class UsageTest {
   void commandsThatRunAModelShareTheirOptions(String option) {
     for (String command : List.of("generate", "perplexity", "evaluate logits", "bench")) {
       Outcome outcome = Outcome.of((command + " --help").split(" "));
-      assertTrue(outcome.out().matches("(?s).* " + option + "[,=].*"), command + ": " + outcome.out());
+      assertTrue(
+          outcome.out().matches("(?s).* " + option + "[,=].*"), command + ": " + outcome.out());
     }
   }
 

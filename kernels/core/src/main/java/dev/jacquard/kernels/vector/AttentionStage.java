@@ -26,6 +26,9 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   /** Positions of a split: a multiple of a page. */
   static final int SPLIT = 256;
 
+  /** Pages that are taken together where they are full and consecutive. */
+  static final int BLOCK_PAGES = 4;
+
   /** Queries of a tile (rows times heads of a group), more or less. */
   private static final int TILE_QUERIES = 32;
 
@@ -244,8 +247,10 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     for (int q = 0; q < queries; q++) {
       Arrays.fill(scores, q * SPLIT + base, q * SPLIT + end, Float.NEGATIVE_INFINITY);
     }
-    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; i++) {
-      score(view, i, head, low, high, start, queries, scratch);
+    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; ) {
+      int pages = blockPages(view, i, low, high);
+      score(view, i, pages, head, low, high, start, queries, scratch);
+      i += pages;
     }
     for (int r = 0; r < rows; r++) {
       int position = inputs.position(firstRow + r);
@@ -266,9 +271,28 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       }
     }
     Arrays.fill(part, at, at + queries * valueStride, 0);
-    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; i++) {
-      addValues(view, i, head, low, high, start, firstRow, rows, scratch, part, at);
+    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; ) {
+      int pages = blockPages(view, i, low, high);
+      addValues(view, i, pages, head, low, high, start, firstRow, rows, scratch, part, at);
+      i += pages;
     }
+  }
+
+  /** {@link #BLOCK_PAGES} if so many full pages of consecutive tokens follow, else 1. */
+  private static int blockPages(KvView view, int entry, int low, int high) {
+    int first = view.firstPosition(entry);
+    if (entry + BLOCK_PAGES > view.size()
+        || first < low
+        || first + BLOCK_PAGES * PAGE_TOKENS > high) {
+      return 1;
+    }
+    for (int i = 0; i < BLOCK_PAGES; i++) {
+      if (view.length(entry + i) != PAGE_TOKENS
+          || view.firstPosition(entry + i) != first + i * PAGE_TOKENS) {
+        return 1;
+      }
+    }
+    return BLOCK_PAGES;
   }
 
   private int maxima(int at, int queries) {
@@ -294,62 +318,83 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return low;
   }
 
-  /** Scores of the tokens of an entry that lie in {@code [low, high)}. */
+  /** Scores of the tokens of a page, or of a block of pages, that lie in {@code [low, high)}. */
   private void score(
       KvView view,
       int entry,
+      int pages,
       int head,
       int low,
       int high,
       int start,
       int queries,
       AttentionWorkspace.Scratch scratch) {
+    int pageKeys = PAGE_TOKENS * keySize;
+    for (int i = 0; i < pages; i++) {
+      step.kv().readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
+    }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
     int to = Math.min(first + view.length(entry), high);
-    step.kv().readKeys(op.layer(), view.page(entry), head, scratch.page);
     float[] scores = scratch.scores;
-    if (to - from == PAGE_TOKENS) {
-      scoreAll(scratch.page, scratch.queries, queries, scores, from - start, SPLIT);
-      return;
-    }
-    scoreAll(scratch.page, scratch.queries, queries, scratch.edge, 0, PAGE_TOKENS);
-    for (int q = 0; q < queries; q++) {
-      System.arraycopy(
-          scratch.edge,
-          q * PAGE_TOKENS + from - first,
-          scores,
-          q * SPLIT + from - start,
-          to - from);
+    if (pages == BLOCK_PAGES) {
+      scoreBlock(scratch.page, scratch.queries, queries, scores, from - start);
+    } else if (to - from == PAGE_TOKENS) {
+      scorePage(scratch.page, scratch.queries, queries, scores, from - start, SPLIT);
+    } else {
+      scorePage(scratch.page, scratch.queries, queries, scratch.edge, 0, PAGE_TOKENS);
+      for (int q = 0; q < queries; q++) {
+        System.arraycopy(
+            scratch.edge,
+            q * PAGE_TOKENS + from - first,
+            scores,
+            q * SPLIT + from - start,
+            to - from);
+      }
     }
   }
 
-  private void scoreAll(
+  private void scoreBlock(float[] keys, float[] queries, int count, float[] target, int at) {
+    int q = 0;
+    for (; q + 2 <= count; q += 2) {
+      AttentionKernels.score2x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT, SPLIT);
+    }
+    if (q < count) {
+      AttentionKernels.score1x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT);
+    }
+    cap(target, at, SPLIT, count, BLOCK_PAGES);
+  }
+
+  private void scorePage(
       float[] keys, float[] queries, int count, float[] target, int at, int stride) {
     int q = 0;
-    for (; q + 8 <= count; q += 8) {
-      AttentionKernels.score8(keys, queries, q * keySize, keySize, target, at + q * stride, stride);
-    }
     for (; q + 4 <= count; q += 4) {
       AttentionKernels.score4(keys, queries, q * keySize, keySize, target, at + q * stride, stride);
     }
     for (; q < count; q++) {
       AttentionKernels.score1(keys, queries, q * keySize, keySize, target, at + q * stride);
     }
-    if (op.softCap() != 0) {
-      for (q = 0; q < count; q++) {
-        AttentionKernels.cap(target, at + q * stride, op.softCap());
-      }
+    cap(target, at, stride, count, 1);
+  }
+
+  private void cap(float[] scores, int at, int stride, int queries, int pages) {
+    if (op.softCap() == 0) {
+      return;
+    }
+    for (int q = 0; q < queries; q++) {
+      AttentionKernels.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
     }
   }
 
   /**
-   * Adds the values of the tokens of an entry that lie in {@code [low, high)}, times their weights.
-   * A row is never multiplied with a token that it does not see: zero times NaN is NaN.
+   * Adds the values of the tokens of a page, or of a block of pages, that lie in {@code [low,
+   * high)}, times their weights. A row is never multiplied with a token that it does not see: zero
+   * times NaN is NaN.
    */
   private void addValues(
       KvView view,
       int entry,
+      int pages,
       int head,
       int low,
       int high,
@@ -362,8 +407,19 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     StepInputs inputs = step.inputs();
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
-    int to = Math.min(first + view.length(entry), high);
-    step.kv().readValues(op.layer(), view.page(entry), head, to - first, scratch.page, valueStride);
+    int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
+    for (int i = 0; i < pages; i++) {
+      int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
+      step.kv()
+          .readValues(
+              op.layer(),
+              view.page(entry + i),
+              head,
+              tokens,
+              scratch.page,
+              i * PAGE_TOKENS * valueStride,
+              valueStride);
+    }
     int row = 0;
     while (row < rows) {
       int end = row;
@@ -397,7 +453,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   }
 
   /**
-   * @param weightsAt where the weight of the page's token 0 would be, relative to a query's row
+   * @param weightsAt where the weight of the first token would be, relative to a query's row
    */
   private void addValues(
       float[] values,
@@ -409,41 +465,18 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       int lastQuery,
       float[] sums,
       int sumsAt) {
+    int wide = valueStride / (4 * FLOATS) * (4 * FLOATS);
     int q = firstQuery;
-    for (; q + 8 <= lastQuery; q += 8) {
-      AttentionKernels.add8(
-          values,
-          valueStride,
-          from,
-          to,
-          weights,
-          q * SPLIT + weightsAt,
-          SPLIT,
-          sums,
-          sumsAt + q * valueStride);
+    for (; q + 2 <= lastQuery; q += 2) {
+      int w = q * SPLIT + weightsAt;
+      int s = sumsAt + q * valueStride;
+      AttentionKernels.add2x4(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
+      AttentionKernels.add2(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
     }
-    for (; q + 4 <= lastQuery; q += 4) {
-      AttentionKernels.add4(
-          values,
-          valueStride,
-          from,
-          to,
-          weights,
-          q * SPLIT + weightsAt,
-          SPLIT,
-          sums,
-          sumsAt + q * valueStride);
-    }
-    for (; q < lastQuery; q++) {
-      AttentionKernels.add1(
-          values,
-          valueStride,
-          from,
-          to,
-          weights,
-          q * SPLIT + weightsAt,
-          sums,
-          sumsAt + q * valueStride);
+    if (q < lastQuery) {
+      int w = q * SPLIT + weightsAt;
+      int s = sumsAt + q * valueStride;
+      AttentionKernels.add1(values, valueStride, from, to, weights, w, sums, s);
     }
   }
 

@@ -18,7 +18,11 @@ final class AttentionWorkspace {
       this.queries = new float[queries * keySize];
       scores = new float[queries * AttentionStage.SPLIT];
       edge = new float[queries * VectorKvStorage.PAGE_TOKENS];
-      page = new float[VectorKvStorage.PAGE_TOKENS * Math.max(keySize, valueStride)];
+      page =
+          new float
+              [AttentionStage.BLOCK_PAGES
+                  * VectorKvStorage.PAGE_TOKENS
+                  * Math.max(keySize, valueStride)];
       part = new float[queries * (valueStride + 2)];
       total = new float[queries * (valueStride + 2)];
     }

@@ -1,12 +1,12 @@
 package dev.jacquard.kernels.vector;
 
+import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
- * 32-bit floats.
+ * 32-bit floats. Also the layout of last resort: any format that can be decoded can be stored so.
  *
  * <pre>
  *  tile:  k = 0                 k = 1
@@ -14,44 +14,38 @@ import java.nio.ByteOrder;
  *         | r0  | r1  |… | r31 | r0  |…     4 bytes each
  *         +-----+-----+--+-----+-----+--
  * </pre>
- *
- * The layout of last resort: any format that can be decoded can be stored so.
  */
 final class F32Matrix extends FloatMatrix {
-  static final PackedLayout LAYOUT = new Layout();
+  static final PackedLayout LAYOUT = new Layout("f32");
 
-  private static final ValueLayout.OfFloat FLOAT_LE =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat VALUE =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(Lanes.ORDER);
+  private static final int COLUMN_BYTES = TILE * Float.BYTES;
 
-  private F32Matrix(int rows, int columns, MemorySegment data) {
+  private final String kernel;
+
+  private F32Matrix(String kernel, int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
+    this.kernel = kernel;
+  }
+
+  /** The layout for a format that has no kernel of its own. */
+  static PackedLayout decoding(ElementFormat format) {
+    return new Layout("f32, decoded from " + format.name());
   }
 
   @Override
   String kernel() {
-    return "f32 x float, " + Lanes.bits() + " bit";
+    return kernel;
   }
 
   @Override
-  void expand(int tile, int firstColumn, int count, float[] panel) {
-    MemorySegment.copy(
-        data,
-        FLOAT_LE,
-        tile * tileBytes + (long) firstColumn * TILE * Float.BYTES,
-        panel,
-        0,
-        count * TILE);
+  void expand(int tile, int first, int count, Scratch scratch) {
+    long at = tile * tileBytes + (long) first * COLUMN_BYTES;
+    MemorySegment.copy(data, VALUE, at, scratch.panel, 0, count * TILE);
   }
 
-  @Override
-  void decodeRow(int row, float[] target, int offset) {
-    long at = row / TILE * tileBytes + (long) (row % TILE) * Float.BYTES;
-    for (int k = 0; k < columns(); k++, at += TILE * Float.BYTES) {
-      target[offset + k] = data.get(FLOAT_LE, at);
-    }
-  }
-
-  private static final class Layout implements PackedLayout {
+  private record Layout(String kernel) implements PackedLayout {
     @Override
     public String name() {
       return "f32/1";
@@ -59,27 +53,25 @@ final class F32Matrix extends FloatMatrix {
 
     @Override
     public long tileBytes(int columns) {
-      return (long) columns * TILE * Float.BYTES;
+      return (long) columns * COLUMN_BYTES;
     }
 
     @Override
     public void packTile(Tensor source, int tile, MemorySegment target, long offset) {
-      int columns = source.columns();
-      float[] values = new float[columns];
-      target.asSlice(offset, tileBytes(columns)).fill((byte) 0);
-      int rows = Math.min(TILE, source.rows() - tile * TILE);
-      for (int r = 0; r < rows; r++) {
-        source.decodeRow(tile * (long) TILE + r, values, 0);
-        long at = offset + (long) r * Float.BYTES;
-        for (int k = 0; k < columns; k++, at += TILE * Float.BYTES) {
-          target.set(FLOAT_LE, at, values[k]);
+      float[] values = new float[source.columns()];
+      for (int row = 0; row < Packing.rows(source, tile); row++) {
+        source.decodeRow((long) tile * TILE + row, values, 0);
+        long at = offset + (long) row * Float.BYTES;
+        for (float value : values) {
+          Packing.putFloat(target, at, value);
+          at += COLUMN_BYTES;
         }
       }
     }
 
     @Override
     public PackedMatrix view(int rows, int columns, MemorySegment data) {
-      return new F32Matrix(rows, columns, data);
+      return new F32Matrix(kernel, rows, columns, data);
     }
   }
 }

@@ -1,26 +1,22 @@
 package dev.jacquard.kernels.vector;
 
-import static dev.jacquard.kernels.vector.Lanes.FLOAT;
-import static dev.jacquard.kernels.vector.Lanes.FLOATS;
-
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
+import java.util.Arrays;
 
 /**
- * A matrix whose weights become floats and meet activations that were never rounded: {@code acc =
- * fma(weight, activation, acc)} in the order of the columns, from 0.
+ * A matrix whose weights become floats and meet activations that were never rounded: {@code sum =
+ * fma(weight, activation, sum)} in the order of the columns, from 0.
  *
- * <p>Matrix-matrix: columns are taken in chunks; a chunk of a tile is expanded once into a float
- * panel that stays in cache, then all activation rows pass over it.
+ * <p>Columns are taken in chunks. A single row of activations is multiplied while the chunk is
+ * decoded; for several rows the chunk of a tile is expanded once into a panel of floats that stays
+ * in cache, and all rows pass over it.
  */
 abstract class FloatMatrix extends PackedMatrix {
-  /** Columns of an expanded panel: 512 × 32 floats are 64 KiB. A multiple of every block. */
+  /** Columns of a chunk, a multiple of every format's block: 512 × 32 floats are 64 KiB. */
   static final int CHUNK = 512;
 
-  private static final ThreadLocal<float[]> PANEL =
-      ThreadLocal.withInitial(() -> new float[CHUNK * TILE]);
-  private static final ThreadLocal<float[]> EDGE =
-      ThreadLocal.withInitial(() -> new float[Activations.PANEL * TILE]);
+  /** Columns that a single row takes at a time: 8 KiB of floats. */
+  private static final int STEP = 64;
 
   FloatMatrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
@@ -31,41 +27,96 @@ abstract class FloatMatrix extends PackedMatrix {
     return ActivationFamily.FLOAT;
   }
 
+  /** Expands {@code count} columns from {@code first} of a tile to {@link Scratch#panel}. */
+  abstract void expand(int tile, int first, int count, Scratch scratch);
+
   /**
-   * Expands {@code count} columns from {@code firstColumn} (a multiple of {@link #CHUNK}) of a tile
-   * to {@code panel[k·TILE + row]}.
+   * Adds the products of {@code count} columns from {@code first} with {@code a[first …]} to the
+   * first {@link #TILE} values of {@link Scratch#sums}. This one expands a few columns at a time;
+   * formats that take longer to decode than to read do both at once.
    */
-  abstract void expand(int tile, int firstColumn, int count, float[] panel);
+  void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch) {
+    for (int k = 0; k < count; k += STEP) {
+      int step = Math.min(STEP, count - k);
+      expand(tile, first + k, step, scratch);
+      RegisterTile.multiplyRow(scratch.panel, step, a, first + k, scratch.sums);
+    }
+  }
 
   @Override
   final void multiply(
       Activations x, int firstTile, int lastTile, float[] out, int outOffset, int outStride) {
-    float[] panel = PANEL.get();
-    float[] edge = EDGE.get();
-    int columns = columns();
-    int width = x.width();
-    for (int first = 0; first < columns; first += CHUNK) {
-      int count = Math.min(CHUNK, columns - first);
+    Scratch scratch = Scratch.get();
+    if (x.rows() == 1) {
+      multiplyRow(x.floats, firstTile, lastTile, out, outOffset, scratch);
+      return;
+    }
+    for (int first = 0; first < columns(); first += CHUNK) {
+      int count = Math.min(CHUNK, columns() - first);
       for (int tile = firstTile; tile < lastTile; tile++) {
-        expand(tile, first, count, panel);
-        int outputs = Math.min(TILE, rows() - tile * TILE);
-        for (int row = 0; row < x.rows(); row++) {
-          int p = row / width;
-          int a = p * width * columns + first * width + row % width;
-          int to = outOffset + row * outStride + tile * TILE;
-          System.arraycopy(out, to, edge, 0, outputs);
-          for (int lane = 0; lane < TILE; lane += FLOATS) {
-            FloatVector sum =
-                first == 0 ? FloatVector.zero(FLOAT) : FloatVector.fromArray(FLOAT, edge, lane);
-            for (int k = 0; k < count; k++) {
-              sum =
-                  FloatVector.fromArray(FLOAT, panel, k * TILE + lane)
-                      .fma(FloatVector.broadcast(FLOAT, x.floats[a + k * width]), sum);
-            }
-            sum.intoArray(edge, lane);
-          }
-          System.arraycopy(edge, 0, out, to, outputs);
+        expand(tile, first, count, scratch);
+        for (int panel = 0; panel < x.panels(); panel += RegisterTile.MAX_PANELS) {
+          multiplyPanels(x, panel, tile, first, count, out, outOffset, outStride, scratch);
         }
+      }
+    }
+  }
+
+  private void multiplyRow(
+      float[] a, int firstTile, int lastTile, float[] out, int outOffset, Scratch scratch) {
+    for (int tile = firstTile; tile < lastTile; tile++) {
+      Arrays.fill(scratch.sums, 0, TILE, 0);
+      for (int first = 0; first < columns(); first += CHUNK) {
+        multiplyRow(tile, first, Math.min(CHUNK, columns() - first), a, scratch);
+      }
+      System.arraycopy(scratch.sums, 0, out, outOffset + tile * TILE, outputs(tile));
+    }
+  }
+
+  private void multiplyPanels(
+      Activations x,
+      int firstPanel,
+      int tile,
+      int first,
+      int count,
+      float[] out,
+      int outOffset,
+      int outStride,
+      Scratch scratch) {
+    int panels = Math.min(RegisterTile.MAX_PANELS, x.panels() - firstPanel);
+    int firstRow = firstPanel * Activations.PANEL;
+    int rows = Math.min(panels * Activations.PANEL, x.rows() - firstRow);
+    int outputs = outputs(tile);
+    int at = outOffset + firstRow * outStride + tile * TILE;
+    float[] sums = scratch.sums;
+    if (first == 0) {
+      Arrays.fill(sums, 0);
+    } else {
+      for (int row = 0; row < rows; row++) {
+        System.arraycopy(out, at + row * outStride, sums, row * TILE, outputs);
+      }
+    }
+    int stride = Activations.PANEL * columns();
+    int offset = firstPanel * stride + first * Activations.PANEL;
+    RegisterTile.multiply(scratch.panel, count, x.floats, offset, stride, panels, sums);
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(sums, row * TILE, out, at + row * outStride, outputs);
+    }
+  }
+
+  /** Outputs of a tile: fewer than {@link #TILE} at the end of the matrix. */
+  private int outputs(int tile) {
+    return Math.min(TILE, rows() - tile * TILE);
+  }
+
+  @Override
+  final void decodeRow(int row, float[] target, int offset) {
+    Scratch scratch = Scratch.get();
+    for (int first = 0; first < columns(); first += CHUNK) {
+      int count = Math.min(CHUNK, columns() - first);
+      expand(row / TILE, first, count, scratch);
+      for (int k = 0; k < count; k++) {
+        target[offset + first + k] = scratch.panel[k * TILE + row % TILE];
       }
     }
   }

@@ -24,6 +24,9 @@ final class Lanes {
   /** Floats in a vector. */
   static final int FLOATS = FLOAT.length();
 
+  /** Bytes of a vector. */
+  static final long VECTOR_BYTES = FLOAT.vectorByteSize();
+
   /** Everything in files and in packed weights is little-endian. */
   static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 

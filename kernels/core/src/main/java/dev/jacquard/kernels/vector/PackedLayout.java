@@ -11,7 +11,7 @@ interface PackedLayout {
   /** Bytes of one tile of {@link PackedMatrix#TILE} rows with {@code columns} columns. */
   long tileBytes(int columns);
 
-  /** Writes tile {@code tile} of {@code source} to {@code target[offset …]}; missing rows are 0. */
+  /** Writes tile {@code tile} of {@code source} to {@code target[offset …]}, which holds zeros. */
   void packTile(Tensor source, int tile, MemorySegment target, long offset);
 
   /** The matrix over packed tiles. */

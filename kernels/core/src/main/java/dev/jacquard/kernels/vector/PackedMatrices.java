@@ -24,7 +24,17 @@ final class PackedMatrices implements AutoCloseable {
 
   /** The layout that matrices of {@code format} are packed in. */
   static PackedLayout layoutFor(ElementFormat format) {
-    return F32Matrix.LAYOUT;
+    return switch (format.name()) {
+      case "F16" -> F16Matrix.LAYOUT;
+      case "BF16" -> BF16Matrix.LAYOUT;
+      case "Q8_0" -> Q8_0Matrix.LAYOUT;
+      case "Q4_0" -> Q4_0Matrix.LAYOUT;
+      case "Q5_0" -> Q5_0Matrix.LAYOUT;
+      case "Q4_K" -> Q4_KMatrix.LAYOUT;
+      case "Q6_K" -> Q6_KMatrix.LAYOUT;
+      case "F32" -> F32Matrix.LAYOUT;
+      default -> F32Matrix.decoding(format);
+    };
   }
 
   /** Packs every matrix once per name. Tells {@code options.progress()} how far it is. */

@@ -13,20 +13,28 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Keys and values in native memory. A page holds, for each layer of its group and for each head of
- * the layer, a block of keys and a block of values. Keys are transposed, so that vector lanes are
+ * Keys and values in native memory. Keys are transposed within a page, so that vector lanes are
  * tokens and a score needs no horizontal sum:
  *
  * <pre>
- *  keys:    k[0] of token 0 … 15 | k[1] of token 0 … 15 | … | k[keySize − 1]
- *  values:  token 0: v[0] … v[valueSize − 1] | token 1 | … | token 15
+ *  keys of a page:    k[0] of token 0 … 15 | k[1] of token 0 … 15 | … | k[keySize − 1]
+ *  values of a page:  token 0: v[0] … v[valueSize − 1] | token 1 | … | token 15
  * </pre>
  *
- * <p>Pages are allocated in slabs, because fresh memory is zeroed. Reading and writing disjoint
- * tokens is safe from any thread.
+ * <p>Consecutive pages are usually read one after the other, for one layer and head at a time. So a
+ * slab of pages is ordered by layer, head, keys before values, and page: the processor sees long
+ * runs of memory that it can fetch ahead.
+ *
+ * <pre>
+ *  slab:  layer 0, head 0: keys of page 0 | page 1 | … | values of page 0 | page 1 | …
+ *         layer 0, head 1: …
+ * </pre>
+ *
+ * <p>Pages are allocated in slabs for this, and because fresh memory is zeroed. Reading and writing
+ * disjoint tokens is safe from any thread.
  */
 final class VectorKvStorage implements KvStorage {
-  private static final long SLAB_BYTES = 4 << 20;
+  private static final long SLAB_BYTES = 16 << 20;
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
   private static final ValueLayout.OfFloat FLOAT32 =
@@ -106,27 +114,50 @@ final class VectorKvStorage implements KvStorage {
   @Override
   public void copyPage(int group, int from, int to, int tokens) {
     // Keys of one token are spread over the page: copying all of it is as fast.
+    for (int i = 0; i < groupOfLayer.length; i++) {
+      if (groupOfLayer[i] == group) {
+        KvSpec.Layer layer = spec.layers().get(i);
+        for (int head = 0; head < layer.heads(); head++) {
+          copy(group, from, to, i, head, keyBytes(layer), 0);
+          copy(group, from, to, i, head, valueBytes(layer), keyBytes(layer));
+        }
+      }
+    }
+  }
+
+  private void copy(int group, int from, int to, int layer, int head, long bytes, long after) {
     MemorySegment.copy(
         slab(group, from),
-        offset(group, from),
+        offset(layer, from, head, bytes, after),
         slab(group, to),
-        offset(group, to),
-        pageBytes[group]);
+        offset(layer, to, head, bytes, after),
+        bytes);
   }
 
   private MemorySegment slab(int group, int page) {
     return slabs.get(group).get(page >> slabShift[group]);
   }
 
-  private long offset(int group, int page) {
-    return (page & ((1 << slabShift[group]) - 1)) * pageBytes[group];
+  private long keyOffset(int layer, int page, int head) {
+    return offset(layer, page, head, keyBytes(spec.layers().get(layer)), 0);
   }
 
-  private long keyOffset(int layer, int page, int head) {
+  private long valueOffset(int layer, int page, int head) {
     KvSpec.Layer l = spec.layers().get(layer);
-    return offset(groupOfLayer[layer], page)
-        + layerOffset[layer]
-        + head * (keyBytes(l) + valueBytes(l));
+    return offset(layer, page, head, valueBytes(l), keyBytes(l));
+  }
+
+  /**
+   * Where the keys or values of a head of a page start in the page's slab.
+   *
+   * @param bytes of a page of them
+   * @param after bytes of a page of what stands before them
+   */
+  private long offset(int layer, int page, int head, long bytes, long after) {
+    int shift = slabShift[groupOfLayer[layer]];
+    KvSpec.Layer l = spec.layers().get(layer);
+    long before = layerOffset[layer] + head * (keyBytes(l) + valueBytes(l)) + after;
+    return (before << shift) + (page & ((1 << shift) - 1)) * bytes;
   }
 
   /** The group of a layer. */
@@ -141,7 +172,7 @@ final class VectorKvStorage implements KvStorage {
     MemorySegment slab = slab(groupOfLayer[layer], page);
     for (int head = 0; head < l.heads(); head++) {
       long keyAt = keyOffset(layer, page, head);
-      long valueAt = keyAt + keyBytes(l) + (long) token * l.valueSize() * format.bytes();
+      long valueAt = valueOffset(layer, page, head) + (long) token * l.valueSize() * format.bytes();
       int key = keysAt + head * l.keySize();
       int value = valuesAt + head * l.valueSize();
       long stride = (long) PAGE_TOKENS * format.bytes();
@@ -165,23 +196,25 @@ final class VectorKvStorage implements KvStorage {
     }
   }
 
-  /** Expands the keys of a head of a page to {@code target[d · PAGE_TOKENS + token]}. */
-  void readKeys(int layer, int page, int head, float[] target) {
+  /** Expands the keys of a head of a page to {@code target[to + d · PAGE_TOKENS + token]}. */
+  void readKeys(int layer, int page, int head, float[] target, int to) {
     int count = spec.layers().get(layer).keySize() * PAGE_TOKENS;
-    expand(slab(groupOfLayer[layer], page), keyOffset(layer, page, head), count, target, 0);
+    expand(slab(groupOfLayer[layer], page), keyOffset(layer, page, head), count, target, to);
   }
 
-  /** Expands the first {@code tokens} values of a head to {@code target[token · stride + d]}. */
-  void readValues(int layer, int page, int head, int tokens, float[] target, int stride) {
+  /**
+   * Expands the first {@code tokens} values of a head to {@code target[to + token · stride + d]}.
+   */
+  void readValues(int layer, int page, int head, int tokens, float[] target, int to, int stride) {
     KvSpec.Layer l = spec.layers().get(layer);
     MemorySegment slab = slab(groupOfLayer[layer], page);
-    long at = keyOffset(layer, page, head) + keyBytes(l);
+    long at = valueOffset(layer, page, head);
     if (stride == l.valueSize()) {
-      expand(slab, at, tokens * stride, target, 0);
+      expand(slab, at, tokens * stride, target, to);
       return;
     }
     for (int t = 0; t < tokens; t++) {
-      expand(slab, at, l.valueSize(), target, t * stride);
+      expand(slab, at, l.valueSize(), target, to + t * stride);
       at += (long) l.valueSize() * format.bytes();
     }
   }

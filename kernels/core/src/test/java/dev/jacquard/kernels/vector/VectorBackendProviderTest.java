@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.jacquard.kernels.Backends;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -34,7 +35,7 @@ class VectorBackendProviderTest {
     command.add(backend);
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     try {
-      String output = new String(process.getInputStream().readAllBytes());
+      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       assertTrue(process.waitFor(60, TimeUnit.SECONDS), output);
       return output;
     } catch (InterruptedException e) {
@@ -80,6 +81,6 @@ class VectorBackendProviderTest {
     while (error.getCause() != null) {
       error = error.getCause();
     }
-    assertTrue(error.getMessage().contains("must be 128, 256 or 512, not 100"), error.toString());
+    assertTrue(error.toString().contains("must be 128, 256 or 512, not 100"), error.toString());
   }
 }

@@ -48,7 +48,7 @@ class VectorKvStorageTest {
         float[] read = new float[KvStorage.PAGE_TOKENS * Math.max(layer.keySize(), stride)];
         for (int page = 0; page < 3; page++) {
           for (int head = 0; head < layer.heads(); head++) {
-            kv.readKeys(l, page, head, read);
+            kv.readKeys(l, page, head, read, 0);
             for (int t = 0; t < KvStorage.PAGE_TOKENS; t++) {
               for (int d = 0; d < layer.keySize(); d++) {
                 assertEquals(
@@ -56,7 +56,7 @@ class VectorKvStorageTest {
                     read[d * KvStorage.PAGE_TOKENS + t]);
               }
             }
-            kv.readValues(l, page, head, KvStorage.PAGE_TOKENS, read, stride);
+            kv.readValues(l, page, head, KvStorage.PAGE_TOKENS, read, 0, stride);
             for (int t = 0; t < KvStorage.PAGE_TOKENS; t++) {
               for (int d = 0; d < layer.valueSize(); d++) {
                 assertEquals(
@@ -96,11 +96,11 @@ class VectorKvStorageTest {
       float[] one = new float[KvStorage.PAGE_TOKENS * 64];
       float[] other = new float[KvStorage.PAGE_TOKENS * 64];
       for (int head = 0; head < 3; head++) {
-        kv.readKeys(1, 1, head, one);
-        kv.readKeys(1, 199, head, other);
+        kv.readKeys(1, 1, head, one, 0);
+        kv.readKeys(1, 199, head, other, 0);
         assertEquals(one[4], other[4]);
         assertEquals(rounded(key[head * 64], KvFormat.F16), other[4]);
-        kv.readValues(1, 199, head, 5, other, 64);
+        kv.readValues(1, 199, head, 5, other, 0, 64);
         assertEquals(rounded(value[head * 64 + 9], KvFormat.F16), other[4 * 64 + 9]);
       }
     }

@@ -1,0 +1,89 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.vector.Lanes.FLOAT;
+import static dev.jacquard.kernels.vector.Lanes.FLOATS;
+import static dev.jacquard.kernels.vector.Lanes.INT;
+import static dev.jacquard.kernels.vector.Lanes.ORDER;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** Buffers of one computing thread, small enough for its first caches. */
+final class Scratch {
+  private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+
+  /** Expanded weights: {@code panel[k·TILE + row]}. */
+  final float[] panel = new float[FloatMatrix.CHUNK * PackedMatrix.TILE];
+
+  /** Running sums: {@code sums[activation row·TILE + row]}. */
+  final float[] sums = new float[RegisterTile.MAX_PANELS * Activations.PANEL * PackedMatrix.TILE];
+
+  /** Scales of a chunk: {@code scales[group·TILE + row]}, groups of 16 columns or more. */
+  final float[] scales = new float[FloatMatrix.CHUNK / 16 * PackedMatrix.TILE];
+
+  /** Minimums of a chunk, groups of 32 columns. */
+  final float[] minimums = new float[FloatMatrix.CHUNK / 32 * PackedMatrix.TILE];
+
+  /** Scales of whole blocks of 256 columns. */
+  final float[] blockScales = new float[FloatMatrix.CHUNK / 256 * PackedMatrix.TILE];
+
+  private final short[] halves = new short[FloatMatrix.CHUNK * PackedMatrix.TILE];
+
+  private Scratch() {}
+
+  /** The buffers of the calling thread. */
+  static Scratch get() {
+    return OF_THREAD.get();
+  }
+
+  /**
+   * Converts {@code count} halves and multiplies them by {@code factor}. A plain loop over arrays:
+   * the compiler turns it into conversion instructions, which the Vector API does not offer.
+   */
+  void halvesToFloats(MemorySegment source, long offset, int count, float factor, float[] target) {
+    MemorySegment.copy(source, SHORT, offset, halves, 0, count);
+    for (int i = 0; i < count; i++) {
+      target[i] = Float.float16ToFloat(halves[i]) * factor;
+    }
+  }
+
+  /** Converts {@code count} bfloat16 numbers: the upper halves of floats. */
+  void bfloatsToFloats(MemorySegment source, long offset, int count, float[] target) {
+    MemorySegment.copy(source, SHORT, offset, halves, 0, count);
+    for (int i = 0; i < count; i++) {
+      target[i] = Float.intBitsToFloat(halves[i] << 16);
+    }
+  }
+
+  /**
+   * Scales of groups: products of a float per block and row with signed bytes, of which each word
+   * holds those of four groups of a row: {@code target[(4·word + i)·TILE + row] = d[block·TILE +
+   * row] · byte i of the word}.
+   *
+   * @param words words of a block and row; its groups are four times as many
+   */
+  static void multiplyBytes(
+      MemorySegment source, long offset, int blocks, int words, float[] d, float[] target) {
+    for (int word = 0; word < blocks * words; word++) {
+      for (int lane = 0; lane < PackedMatrix.TILE; lane += FLOATS) {
+        long at = offset + (word * PackedMatrix.TILE + lane) * 4L;
+        int to = word * 4 * PackedMatrix.TILE + lane;
+        FloatVector factor =
+            FloatVector.fromArray(FLOAT, d, word / words * PackedMatrix.TILE + lane);
+        IntVector bytes = IntVector.fromMemorySegment(INT, source, at, ORDER);
+        for (int i = 0; i < 4; i++) {
+          IntVector one =
+              bytes.lanewise(VectorOperators.LSHL, 24 - 8 * i).lanewise(VectorOperators.ASHR, 24);
+          ((FloatVector) one.castShape(FLOAT, 0))
+              .mul(factor)
+              .intoArray(target, to + i * PackedMatrix.TILE);
+        }
+      }
+    }
+  }
+}

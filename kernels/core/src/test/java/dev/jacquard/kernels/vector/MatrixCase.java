@@ -1,0 +1,60 @@
+package dev.jacquard.kernels.vector;
+
+import dev.jacquard.tensor.ElementFormat;
+import dev.jacquard.tensor.Shape;
+import dev.jacquard.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.EnumSet;
+import java.util.Random;
+
+/** A seeded matrix of one format with activations, for the tests of packed matrices. */
+record MatrixCase(Tensor tensor, PackedMatrix packed, float[] input, int inputRows) {
+  /** Weights and activations are drawn from a normal distribution. */
+  static MatrixCase of(ElementFormat format, int rows, int columns, int inputRows, long seed) {
+    Random random = new Random(seed);
+    MemorySegment data = Arena.ofAuto().allocate(format.bytes((long) rows * columns));
+    float[] row = new float[columns];
+    for (int i = 0; i < rows; i++) {
+      fill(row, random, 0.05f);
+      format.encode(row, 0, columns, data, i * format.bytes(columns));
+    }
+    float[] input = new float[inputRows * columns];
+    fill(input, random, 1);
+    Tensor tensor = new Tensor(format, Shape.of(columns, rows), data);
+    return new MatrixCase(tensor, pack(tensor), input, inputRows);
+  }
+
+  static PackedMatrix pack(Tensor tensor) {
+    PackedLayout layout = PackedMatrices.layoutFor(tensor.format());
+    int tiles = PackedMatrix.tiles(tensor.rows());
+    long tileBytes = layout.tileBytes(tensor.columns());
+    MemorySegment packed = Arena.ofAuto().allocate(tiles * tileBytes);
+    for (int tile = 0; tile < tiles; tile++) {
+      layout.packTile(tensor, tile, packed, tile * tileBytes);
+    }
+    return layout.view(tensor.rows(), tensor.columns(), packed);
+  }
+
+  /** The first {@code rows} rows of the input, prepared. */
+  Activations activations(int rows) {
+    EnumSet<ActivationFamily> families = EnumSet.of(packed.family());
+    Activations x = new Activations(rows, tensor.columns(), families);
+    x.begin(rows, tensor.columns(), families);
+    x.prepare(input, 0, tensor.columns(), 0, x.panels());
+    return x;
+  }
+
+  /** All outputs for the first {@code rows} rows of the input. */
+  float[] multiply(int rows) {
+    float[] out = new float[rows * tensor.rows()];
+    packed.multiply(activations(rows), 0, packed.tiles(), out, 0, tensor.rows());
+    return out;
+  }
+
+  private static void fill(float[] values, Random random, float deviation) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian() * deviation;
+    }
+  }
+}

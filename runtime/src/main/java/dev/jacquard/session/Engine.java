@@ -136,11 +136,11 @@ final class Engine implements AutoCloseable {
   }
 
   private void begin(Job job) {
-    sessions.add(job.session());
     if (job.session().closed()) {
       job.end(FinishReason.CANCELLED, null);
       return;
     }
+    sessions.add(job.session());
     try {
       FinishReason nothingToDo = job.begin();
       if (nothingToDo == null) {

@@ -33,7 +33,7 @@ final class Q4_KMatrix extends FloatMatrix {
 
   private static final int BLOCK = 256;
   private static final int BLOCK_BYTES = TILE * (4 + 16 + BLOCK / 2);
-  private static final int WORDS = TILE * 4;
+  private static final long WORDS = TILE * 4;
 
   private Q4_KMatrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
@@ -53,8 +53,8 @@ final class Q4_KMatrix extends FloatMatrix {
     scratch.halvesToFloats(data, chunk, blocks * TILE, 1, d);
     Scratch.multiplyBytes(data, bytes, blocks, 2, d, scratch.scales);
     scratch.halvesToFloats(data, chunk + blocks * (TILE * 2L), blocks * TILE, -1, d);
-    Scratch.multiplyBytes(data, bytes + blocks * (2L * WORDS), blocks, 2, d, scratch.minimums);
-    return bytes + blocks * (4L * WORDS);
+    Scratch.multiplyBytes(data, bytes + blocks * (2 * WORDS), blocks, 2, d, scratch.minimums);
+    return bytes + blocks * (4 * WORDS);
   }
 
   @Override
@@ -69,97 +69,136 @@ final class Q4_KMatrix extends FloatMatrix {
   void multiplyRow(int tile, int first, int count, float[] a, Scratch scratch) {
     long codes = decodeScales(tile, first, count, scratch);
     for (int lane = 0; lane < TILE; lane += 2 * FLOATS) {
-      multiplyLanes(data, codes, lane, count, scratch.scales, scratch.minimums, a, first, scratch.sums);
+      multiplyLanes(
+          data, codes, lane, count, scratch.scales, scratch.minimums, a, first, scratch.sums);
     }
   }
 
-  private static void expandLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] minimums, float[] panel) {
-for (int j = 0; j < count / 8; j++) {
-int group = j / 4 * TILE + lane;
-long word = codes + lane * 4L + j * (TILE * 4L);
-FloatVector s0_0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector s4_0 = s0_0.mul(0x1p-4f);
-FloatVector s8_0 = s0_0.mul(0x1p-8f);
-FloatVector m0 = FloatVector.fromArray(FLOAT, minimums, group);
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
-IntVector x0 = w0.lanewise(VectorOperators.LSHR, 24);
-FloatVector s0_1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector s4_1 = s0_1.mul(0x1p-4f);
-FloatVector s8_1 = s0_1.mul(0x1p-8f);
-FloatVector m1 = FloatVector.fromArray(FLOAT, minimums, group + FLOATS);
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
-IntVector x1 = w1.lanewise(VectorOperators.LSHR, 24);
-int to = j * (8 * TILE) + lane;
-((FloatVector) w0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to);
-((FloatVector) w1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).intoArray(panel, to + FLOATS);
-((FloatVector) w0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).intoArray(panel, to + TILE);
-((FloatVector) w1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).intoArray(panel, to + TILE + FLOATS);
-((FloatVector) w0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).intoArray(panel, to + 2 * TILE);
-((FloatVector) w1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).intoArray(panel, to + 2 * TILE + FLOATS);
-((FloatVector) h0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to + 3 * TILE);
-((FloatVector) h1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).intoArray(panel, to + 3 * TILE + FLOATS);
-((FloatVector) h0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).intoArray(panel, to + 4 * TILE);
-((FloatVector) h1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).intoArray(panel, to + 4 * TILE + FLOATS);
-((FloatVector) h0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).intoArray(panel, to + 5 * TILE);
-((FloatVector) h1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).intoArray(panel, to + 5 * TILE + FLOATS);
-((FloatVector) x0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to + 6 * TILE);
-((FloatVector) x1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).intoArray(panel, to + 6 * TILE + FLOATS);
-((FloatVector) x0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).intoArray(panel, to + 7 * TILE);
-((FloatVector) x1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).intoArray(panel, to + 7 * TILE + FLOATS);
-}
-}
+  private static void expandLanes(
+      MemorySegment data,
+      long codes,
+      int lane,
+      int count,
+      float[] scales,
+      float[] minimums,
+      float[] panel) {
+    for (int j = 0; j < count / 8; j++) {
+      int group = j / 4 * TILE + lane;
+      long word = codes + lane * 4L + j * (TILE * 4L);
+      FloatVector s0_0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector s4_0 = s0_0.mul(0x1p-4f);
+      FloatVector s8_0 = s0_0.mul(0x1p-8f);
+      FloatVector m0 = FloatVector.fromArray(FLOAT, minimums, group);
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
+      IntVector x0 = w0.lanewise(VectorOperators.LSHR, 24);
+      FloatVector s0_1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector s4_1 = s0_1.mul(0x1p-4f);
+      FloatVector s8_1 = s0_1.mul(0x1p-8f);
+      FloatVector m1 = FloatVector.fromArray(FLOAT, minimums, group + FLOATS);
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
+      IntVector x1 = w1.lanewise(VectorOperators.LSHR, 24);
+      int to = j * (8 * TILE) + lane;
+      ((FloatVector) w0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to);
+      ((FloatVector) w1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).intoArray(panel, to + FLOATS);
+      ((FloatVector) w0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).intoArray(panel, to + TILE);
+      ((FloatVector) w1.and(0xf0).castShape(FLOAT, 0))
+          .fma(s4_1, m1)
+          .intoArray(panel, to + TILE + FLOATS);
+      ((FloatVector) w0.and(0xf00).castShape(FLOAT, 0))
+          .fma(s8_0, m0)
+          .intoArray(panel, to + 2 * TILE);
+      ((FloatVector) w1.and(0xf00).castShape(FLOAT, 0))
+          .fma(s8_1, m1)
+          .intoArray(panel, to + 2 * TILE + FLOATS);
+      ((FloatVector) h0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to + 3 * TILE);
+      ((FloatVector) h1.and(0xf).castShape(FLOAT, 0))
+          .fma(s0_1, m1)
+          .intoArray(panel, to + 3 * TILE + FLOATS);
+      ((FloatVector) h0.and(0xf0).castShape(FLOAT, 0))
+          .fma(s4_0, m0)
+          .intoArray(panel, to + 4 * TILE);
+      ((FloatVector) h1.and(0xf0).castShape(FLOAT, 0))
+          .fma(s4_1, m1)
+          .intoArray(panel, to + 4 * TILE + FLOATS);
+      ((FloatVector) h0.and(0xf00).castShape(FLOAT, 0))
+          .fma(s8_0, m0)
+          .intoArray(panel, to + 5 * TILE);
+      ((FloatVector) h1.and(0xf00).castShape(FLOAT, 0))
+          .fma(s8_1, m1)
+          .intoArray(panel, to + 5 * TILE + FLOATS);
+      ((FloatVector) x0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).intoArray(panel, to + 6 * TILE);
+      ((FloatVector) x1.and(0xf).castShape(FLOAT, 0))
+          .fma(s0_1, m1)
+          .intoArray(panel, to + 6 * TILE + FLOATS);
+      ((FloatVector) x0.and(0xf0).castShape(FLOAT, 0))
+          .fma(s4_0, m0)
+          .intoArray(panel, to + 7 * TILE);
+      ((FloatVector) x1.and(0xf0).castShape(FLOAT, 0))
+          .fma(s4_1, m1)
+          .intoArray(panel, to + 7 * TILE + FLOATS);
+    }
+  }
 
-  private static void multiplyLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] minimums, float[] a, int first, float[] sums) {
-FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
-FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
-for (int j = 0; j < count / 8; j++) {
-int group = j / 4 * TILE + lane;
-long word = codes + lane * 4L + j * (TILE * 4L);
-FloatVector s0_0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector s4_0 = s0_0.mul(0x1p-4f);
-FloatVector s8_0 = s0_0.mul(0x1p-8f);
-FloatVector m0 = FloatVector.fromArray(FLOAT, minimums, group);
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
-IntVector x0 = w0.lanewise(VectorOperators.LSHR, 24);
-FloatVector s0_1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector s4_1 = s0_1.mul(0x1p-4f);
-FloatVector s8_1 = s0_1.mul(0x1p-8f);
-FloatVector m1 = FloatVector.fromArray(FLOAT, minimums, group + FLOATS);
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
-IntVector x1 = w1.lanewise(VectorOperators.LSHR, 24);
-int k = first + j * 8;
-FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
-sum0 = ((FloatVector) w0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) w1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 1]);
-sum0 = ((FloatVector) w0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) w1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 2]);
-sum0 = ((FloatVector) w0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) w1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 3]);
-sum0 = ((FloatVector) h0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) h1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 4]);
-sum0 = ((FloatVector) h0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) h1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 5]);
-sum0 = ((FloatVector) h0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) h1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 6]);
-sum0 = ((FloatVector) x0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) x1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 7]);
-sum0 = ((FloatVector) x0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
-sum1 = ((FloatVector) x1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
-}
-sum0.intoArray(sums, lane);
-sum1.intoArray(sums, lane + FLOATS);
-}
+  private static void multiplyLanes(
+      MemorySegment data,
+      long codes,
+      int lane,
+      int count,
+      float[] scales,
+      float[] minimums,
+      float[] a,
+      int first,
+      float[] sums) {
+    FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
+    FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
+    for (int j = 0; j < count / 8; j++) {
+      int group = j / 4 * TILE + lane;
+      long word = codes + lane * 4L + j * (TILE * 4L);
+      FloatVector s0_0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector s4_0 = s0_0.mul(0x1p-4f);
+      FloatVector s8_0 = s0_0.mul(0x1p-8f);
+      FloatVector m0 = FloatVector.fromArray(FLOAT, minimums, group);
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
+      IntVector x0 = w0.lanewise(VectorOperators.LSHR, 24);
+      FloatVector s0_1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector s4_1 = s0_1.mul(0x1p-4f);
+      FloatVector s8_1 = s0_1.mul(0x1p-8f);
+      FloatVector m1 = FloatVector.fromArray(FLOAT, minimums, group + FLOATS);
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
+      IntVector x1 = w1.lanewise(VectorOperators.LSHR, 24);
+      int k = first + j * 8;
+      FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
+      sum0 = ((FloatVector) w0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) w1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 1]);
+      sum0 = ((FloatVector) w0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) w1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 2]);
+      sum0 = ((FloatVector) w0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) w1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 3]);
+      sum0 = ((FloatVector) h0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) h1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 4]);
+      sum0 = ((FloatVector) h0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) h1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 5]);
+      sum0 = ((FloatVector) h0.and(0xf00).castShape(FLOAT, 0)).fma(s8_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) h1.and(0xf00).castShape(FLOAT, 0)).fma(s8_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 6]);
+      sum0 = ((FloatVector) x0.and(0xf).castShape(FLOAT, 0)).fma(s0_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) x1.and(0xf).castShape(FLOAT, 0)).fma(s0_1, m1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 7]);
+      sum0 = ((FloatVector) x0.and(0xf0).castShape(FLOAT, 0)).fma(s4_0, m0).fma(x, sum0);
+      sum1 = ((FloatVector) x1.and(0xf0).castShape(FLOAT, 0)).fma(s4_1, m1).fma(x, sum1);
+    }
+    sum0.intoArray(sums, lane);
+    sum1.intoArray(sums, lane + FLOATS);
+  }
 
   private static final class Layout implements PackedLayout {
     @Override
@@ -181,14 +220,14 @@ sum1.intoArray(sums, lane + FLOATS);
         for (int first = 0; first < source.columns(); first += CHUNK) {
           int blocks = Math.min(CHUNK, source.columns() - first) / BLOCK;
           long scales = chunk + blocks * (TILE * 4L) + row * 4L;
-          long word = scales + blocks * (4L * WORDS);
+          long word = scales + blocks * (4 * WORDS);
           for (int b = 0; b < blocks; b++) {
             long half = chunk + (b * TILE + row) * 2L;
             Packing.copyHalf(from, block, target, half);
             Packing.copyHalf(from, block + 2, target, half + blocks * (TILE * 2L));
-            packScales(from, block + 4, target, scales + b * (2L * WORDS), blocks * (2L * WORDS));
+            packScales(from, block + 4, target, scales + b * (2 * WORDS), blocks * (2 * WORDS));
             for (int pair = 0; pair < 4; pair++) {
-              packPair(from, block + 16 + pair * 32, target, word);
+              packPair(from, block + 16 + pair * 32L, target, word);
               word += 8 * WORDS;
             }
             block += Q4_K.INSTANCE.blockBytes();
@@ -214,13 +253,12 @@ sum1.intoArray(sums, lane + FLOATS);
     /** 32 bytes: low nibbles are columns 0 … 31, high nibbles columns 32 … 63. */
     private static void packPair(MemorySegment from, long at, MemorySegment to, long word) {
       for (int g = 0; g < 4; g++) {
-        int a = Packing.getInt(from, at + g * 8);
-        int b = Packing.getInt(from, at + g * 8 + 4);
+        int a = Packing.getInt(from, at + g * 8L);
+        int b = Packing.getInt(from, at + g * 8L + 4);
         Packing.putInt(to, word + g * WORDS, Packing.lowNibbles(a, b));
         Packing.putInt(to, word + (4 + g) * WORDS, Packing.lowNibbles(a >>> 4, b >>> 4));
       }
     }
-
 
     @Override
     public PackedMatrix view(int rows, int columns, MemorySegment data) {

@@ -70,125 +70,278 @@ final class Q5_0Matrix extends FloatMatrix {
     }
   }
 
-  private static void expandLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] panel) {
-for (int j = 0; j < count / 8; j++) {
-int g = j & 3;
-int group = j / 4 * TILE + lane;
-long bits = codes + lane * 4L + j / 4 * (5 * TILE * 4L);
-long word = bits + (1 + g) * (TILE * 4L);
-FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector s8_0 = d0.mul(0x1p15f);
-FloatVector t8_0 = d0.mul(-(0x1p15f + 16));
-FloatVector s12_0 = d0.mul(0x1p11f);
-FloatVector t12_0 = d0.mul(-(0x1p11f + 16));
-FloatVector s16_0 = d0.mul(0x1p7f);
-FloatVector t16_0 = d0.mul(-(0x1p7f + 16));
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-IntVector l0 = w0.lanewise(VectorOperators.LSHL, 8);
-IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
-IntVector b0 = IntVector.fromMemorySegment(INT, data, bits, ORDER);
-IntVector bl0 = b0.lanewise(VectorOperators.LSHL, 12 - g);
-IntVector bw0 = b0.lanewise(VectorOperators.LSHL, 4 - g);
-IntVector bh0 = b0.lanewise(VectorOperators.LSHR, 8 + g);
-FloatVector d1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector s8_1 = d1.mul(0x1p15f);
-FloatVector t8_1 = d1.mul(-(0x1p15f + 16));
-FloatVector s12_1 = d1.mul(0x1p11f);
-FloatVector t12_1 = d1.mul(-(0x1p11f + 16));
-FloatVector s16_1 = d1.mul(0x1p7f);
-FloatVector t16_1 = d1.mul(-(0x1p7f + 16));
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-IntVector l1 = w1.lanewise(VectorOperators.LSHL, 8);
-IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
-IntVector b1 = IntVector.fromMemorySegment(INT, data, bits + VECTOR_BYTES, ORDER);
-IntVector bl1 = b1.lanewise(VectorOperators.LSHL, 12 - g);
-IntVector bw1 = b1.lanewise(VectorOperators.LSHL, 4 - g);
-IntVector bh1 = b1.lanewise(VectorOperators.LSHR, 8 + g);
-int to = j * (8 * TILE) + lane;
-l0.and(0xf00).or(bl0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).intoArray(panel, to);
-l1.and(0xf00).or(bl1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).intoArray(panel, to + FLOATS);
-l0.and(0xf000).or(bl0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).intoArray(panel, to + TILE);
-l1.and(0xf000).or(bl1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).intoArray(panel, to + TILE + FLOATS);
-w0.and(0xf00).or(bw0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).intoArray(panel, to + 2 * TILE);
-w1.and(0xf00).or(bw1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).intoArray(panel, to + 2 * TILE + FLOATS);
-w0.and(0xf000).or(bw0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).intoArray(panel, to + 3 * TILE);
-w1.and(0xf000).or(bw1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).intoArray(panel, to + 3 * TILE + FLOATS);
-w0.and(0xf0000).or(bw0.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_0, t16_0).intoArray(panel, to + 4 * TILE);
-w1.and(0xf0000).or(bw1.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_1, t16_1).intoArray(panel, to + 4 * TILE + FLOATS);
-h0.and(0xf00).or(bh0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).intoArray(panel, to + 5 * TILE);
-h1.and(0xf00).or(bh1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).intoArray(panel, to + 5 * TILE + FLOATS);
-h0.and(0xf000).or(bh0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).intoArray(panel, to + 6 * TILE);
-h1.and(0xf000).or(bh1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).intoArray(panel, to + 6 * TILE + FLOATS);
-h0.and(0xf0000).or(bh0.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_0, t16_0).intoArray(panel, to + 7 * TILE);
-h1.and(0xf0000).or(bh1.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_1, t16_1).intoArray(panel, to + 7 * TILE + FLOATS);
-}
-}
+  private static void expandLanes(
+      MemorySegment data, long codes, int lane, int count, float[] scales, float[] panel) {
+    for (int j = 0; j < count / 8; j++) {
+      int g = j & 3;
+      int group = j / 4 * TILE + lane;
+      long bits = codes + lane * 4L + j / 4 * (5 * TILE * 4L);
+      long word = bits + (1 + g) * (TILE * 4L);
+      FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector s8_0 = d0.mul(0x1p15f);
+      FloatVector t8_0 = d0.mul(-(0x1p15f + 16));
+      FloatVector s12_0 = d0.mul(0x1p11f);
+      FloatVector t12_0 = d0.mul(-(0x1p11f + 16));
+      FloatVector s16_0 = d0.mul(0x1p7f);
+      FloatVector t16_0 = d0.mul(-(0x1p7f + 16));
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      IntVector l0 = w0.lanewise(VectorOperators.LSHL, 8);
+      IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
+      IntVector b0 = IntVector.fromMemorySegment(INT, data, bits, ORDER);
+      IntVector bl0 = b0.lanewise(VectorOperators.LSHL, 12 - g);
+      IntVector bw0 = b0.lanewise(VectorOperators.LSHL, 4 - g);
+      IntVector bh0 = b0.lanewise(VectorOperators.LSHR, 8 + g);
+      FloatVector d1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector s8_1 = d1.mul(0x1p15f);
+      FloatVector t8_1 = d1.mul(-(0x1p15f + 16));
+      FloatVector s12_1 = d1.mul(0x1p11f);
+      FloatVector t12_1 = d1.mul(-(0x1p11f + 16));
+      FloatVector s16_1 = d1.mul(0x1p7f);
+      FloatVector t16_1 = d1.mul(-(0x1p7f + 16));
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      IntVector l1 = w1.lanewise(VectorOperators.LSHL, 8);
+      IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
+      IntVector b1 = IntVector.fromMemorySegment(INT, data, bits + VECTOR_BYTES, ORDER);
+      IntVector bl1 = b1.lanewise(VectorOperators.LSHL, 12 - g);
+      IntVector bw1 = b1.lanewise(VectorOperators.LSHL, 4 - g);
+      IntVector bh1 = b1.lanewise(VectorOperators.LSHR, 8 + g);
+      int to = j * (8 * TILE) + lane;
+      l0.and(0xf00)
+          .or(bl0.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_0, t8_0)
+          .intoArray(panel, to);
+      l1.and(0xf00)
+          .or(bl1.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_1, t8_1)
+          .intoArray(panel, to + FLOATS);
+      l0.and(0xf000)
+          .or(bl0.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_0, t12_0)
+          .intoArray(panel, to + TILE);
+      l1.and(0xf000)
+          .or(bl1.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_1, t12_1)
+          .intoArray(panel, to + TILE + FLOATS);
+      w0.and(0xf00)
+          .or(bw0.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_0, t8_0)
+          .intoArray(panel, to + 2 * TILE);
+      w1.and(0xf00)
+          .or(bw1.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_1, t8_1)
+          .intoArray(panel, to + 2 * TILE + FLOATS);
+      w0.and(0xf000)
+          .or(bw0.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_0, t12_0)
+          .intoArray(panel, to + 3 * TILE);
+      w1.and(0xf000)
+          .or(bw1.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_1, t12_1)
+          .intoArray(panel, to + 3 * TILE + FLOATS);
+      w0.and(0xf0000)
+          .or(bw0.and(0x100000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s16_0, t16_0)
+          .intoArray(panel, to + 4 * TILE);
+      w1.and(0xf0000)
+          .or(bw1.and(0x100000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s16_1, t16_1)
+          .intoArray(panel, to + 4 * TILE + FLOATS);
+      h0.and(0xf00)
+          .or(bh0.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_0, t8_0)
+          .intoArray(panel, to + 5 * TILE);
+      h1.and(0xf00)
+          .or(bh1.and(0x1000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s8_1, t8_1)
+          .intoArray(panel, to + 5 * TILE + FLOATS);
+      h0.and(0xf000)
+          .or(bh0.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_0, t12_0)
+          .intoArray(panel, to + 6 * TILE);
+      h1.and(0xf000)
+          .or(bh1.and(0x10000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s12_1, t12_1)
+          .intoArray(panel, to + 6 * TILE + FLOATS);
+      h0.and(0xf0000)
+          .or(bh0.and(0x100000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s16_0, t16_0)
+          .intoArray(panel, to + 7 * TILE);
+      h1.and(0xf0000)
+          .or(bh1.and(0x100000).or(ONE))
+          .reinterpretAsFloats()
+          .fma(s16_1, t16_1)
+          .intoArray(panel, to + 7 * TILE + FLOATS);
+    }
+  }
 
-  private static void multiplyLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] a, int first, float[] sums) {
-FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
-FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
-for (int j = 0; j < count / 8; j++) {
-int g = j & 3;
-int group = j / 4 * TILE + lane;
-long bits = codes + lane * 4L + j / 4 * (5 * TILE * 4L);
-long word = bits + (1 + g) * (TILE * 4L);
-FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector s8_0 = d0.mul(0x1p15f);
-FloatVector t8_0 = d0.mul(-(0x1p15f + 16));
-FloatVector s12_0 = d0.mul(0x1p11f);
-FloatVector t12_0 = d0.mul(-(0x1p11f + 16));
-FloatVector s16_0 = d0.mul(0x1p7f);
-FloatVector t16_0 = d0.mul(-(0x1p7f + 16));
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-IntVector l0 = w0.lanewise(VectorOperators.LSHL, 8);
-IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
-IntVector b0 = IntVector.fromMemorySegment(INT, data, bits, ORDER);
-IntVector bl0 = b0.lanewise(VectorOperators.LSHL, 12 - g);
-IntVector bw0 = b0.lanewise(VectorOperators.LSHL, 4 - g);
-IntVector bh0 = b0.lanewise(VectorOperators.LSHR, 8 + g);
-FloatVector d1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector s8_1 = d1.mul(0x1p15f);
-FloatVector t8_1 = d1.mul(-(0x1p15f + 16));
-FloatVector s12_1 = d1.mul(0x1p11f);
-FloatVector t12_1 = d1.mul(-(0x1p11f + 16));
-FloatVector s16_1 = d1.mul(0x1p7f);
-FloatVector t16_1 = d1.mul(-(0x1p7f + 16));
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-IntVector l1 = w1.lanewise(VectorOperators.LSHL, 8);
-IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
-IntVector b1 = IntVector.fromMemorySegment(INT, data, bits + VECTOR_BYTES, ORDER);
-IntVector bl1 = b1.lanewise(VectorOperators.LSHL, 12 - g);
-IntVector bw1 = b1.lanewise(VectorOperators.LSHL, 4 - g);
-IntVector bh1 = b1.lanewise(VectorOperators.LSHR, 8 + g);
-int k = first + j * 8;
-FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
-sum0 = l0.and(0xf00).or(bl0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).fma(x, sum0);
-sum1 = l1.and(0xf00).or(bl1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 1]);
-sum0 = l0.and(0xf000).or(bl0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).fma(x, sum0);
-sum1 = l1.and(0xf000).or(bl1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 2]);
-sum0 = w0.and(0xf00).or(bw0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).fma(x, sum0);
-sum1 = w1.and(0xf00).or(bw1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 3]);
-sum0 = w0.and(0xf000).or(bw0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).fma(x, sum0);
-sum1 = w1.and(0xf000).or(bw1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 4]);
-sum0 = w0.and(0xf0000).or(bw0.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_0, t16_0).fma(x, sum0);
-sum1 = w1.and(0xf0000).or(bw1.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_1, t16_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 5]);
-sum0 = h0.and(0xf00).or(bh0.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_0, t8_0).fma(x, sum0);
-sum1 = h1.and(0xf00).or(bh1.and(0x1000).or(ONE)).reinterpretAsFloats().fma(s8_1, t8_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 6]);
-sum0 = h0.and(0xf000).or(bh0.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_0, t12_0).fma(x, sum0);
-sum1 = h1.and(0xf000).or(bh1.and(0x10000).or(ONE)).reinterpretAsFloats().fma(s12_1, t12_1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 7]);
-sum0 = h0.and(0xf0000).or(bh0.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_0, t16_0).fma(x, sum0);
-sum1 = h1.and(0xf0000).or(bh1.and(0x100000).or(ONE)).reinterpretAsFloats().fma(s16_1, t16_1).fma(x, sum1);
-}
-sum0.intoArray(sums, lane);
-sum1.intoArray(sums, lane + FLOATS);
-}
+  private static void multiplyLanes(
+      MemorySegment data,
+      long codes,
+      int lane,
+      int count,
+      float[] scales,
+      float[] a,
+      int first,
+      float[] sums) {
+    FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
+    FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
+    for (int j = 0; j < count / 8; j++) {
+      int g = j & 3;
+      int group = j / 4 * TILE + lane;
+      long bits = codes + lane * 4L + j / 4 * (5 * TILE * 4L);
+      long word = bits + (1 + g) * (TILE * 4L);
+      FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector s8_0 = d0.mul(0x1p15f);
+      FloatVector t8_0 = d0.mul(-(0x1p15f + 16));
+      FloatVector s12_0 = d0.mul(0x1p11f);
+      FloatVector t12_0 = d0.mul(-(0x1p11f + 16));
+      FloatVector s16_0 = d0.mul(0x1p7f);
+      FloatVector t16_0 = d0.mul(-(0x1p7f + 16));
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      IntVector l0 = w0.lanewise(VectorOperators.LSHL, 8);
+      IntVector h0 = w0.lanewise(VectorOperators.LSHR, 12);
+      IntVector b0 = IntVector.fromMemorySegment(INT, data, bits, ORDER);
+      IntVector bl0 = b0.lanewise(VectorOperators.LSHL, 12 - g);
+      IntVector bw0 = b0.lanewise(VectorOperators.LSHL, 4 - g);
+      IntVector bh0 = b0.lanewise(VectorOperators.LSHR, 8 + g);
+      FloatVector d1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector s8_1 = d1.mul(0x1p15f);
+      FloatVector t8_1 = d1.mul(-(0x1p15f + 16));
+      FloatVector s12_1 = d1.mul(0x1p11f);
+      FloatVector t12_1 = d1.mul(-(0x1p11f + 16));
+      FloatVector s16_1 = d1.mul(0x1p7f);
+      FloatVector t16_1 = d1.mul(-(0x1p7f + 16));
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      IntVector l1 = w1.lanewise(VectorOperators.LSHL, 8);
+      IntVector h1 = w1.lanewise(VectorOperators.LSHR, 12);
+      IntVector b1 = IntVector.fromMemorySegment(INT, data, bits + VECTOR_BYTES, ORDER);
+      IntVector bl1 = b1.lanewise(VectorOperators.LSHL, 12 - g);
+      IntVector bw1 = b1.lanewise(VectorOperators.LSHL, 4 - g);
+      IntVector bh1 = b1.lanewise(VectorOperators.LSHR, 8 + g);
+      int k = first + j * 8;
+      FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
+      sum0 =
+          l0.and(0xf00)
+              .or(bl0.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_0, t8_0)
+              .fma(x, sum0);
+      sum1 =
+          l1.and(0xf00)
+              .or(bl1.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_1, t8_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 1]);
+      sum0 =
+          l0.and(0xf000)
+              .or(bl0.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_0, t12_0)
+              .fma(x, sum0);
+      sum1 =
+          l1.and(0xf000)
+              .or(bl1.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_1, t12_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 2]);
+      sum0 =
+          w0.and(0xf00)
+              .or(bw0.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_0, t8_0)
+              .fma(x, sum0);
+      sum1 =
+          w1.and(0xf00)
+              .or(bw1.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_1, t8_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 3]);
+      sum0 =
+          w0.and(0xf000)
+              .or(bw0.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_0, t12_0)
+              .fma(x, sum0);
+      sum1 =
+          w1.and(0xf000)
+              .or(bw1.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_1, t12_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 4]);
+      sum0 =
+          w0.and(0xf0000)
+              .or(bw0.and(0x100000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s16_0, t16_0)
+              .fma(x, sum0);
+      sum1 =
+          w1.and(0xf0000)
+              .or(bw1.and(0x100000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s16_1, t16_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 5]);
+      sum0 =
+          h0.and(0xf00)
+              .or(bh0.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_0, t8_0)
+              .fma(x, sum0);
+      sum1 =
+          h1.and(0xf00)
+              .or(bh1.and(0x1000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s8_1, t8_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 6]);
+      sum0 =
+          h0.and(0xf000)
+              .or(bh0.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_0, t12_0)
+              .fma(x, sum0);
+      sum1 =
+          h1.and(0xf000)
+              .or(bh1.and(0x10000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s12_1, t12_1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 7]);
+      sum0 =
+          h0.and(0xf0000)
+              .or(bh0.and(0x100000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s16_0, t16_0)
+              .fma(x, sum0);
+      sum1 =
+          h1.and(0xf0000)
+              .or(bh1.and(0x100000).or(ONE))
+              .reinterpretAsFloats()
+              .fma(s16_1, t16_1)
+              .fma(x, sum1);
+    }
+    sum0.intoArray(sums, lane);
+    sum1.intoArray(sums, lane + FLOATS);
+  }
 
   private static final class Layout implements PackedLayout {
     @Override

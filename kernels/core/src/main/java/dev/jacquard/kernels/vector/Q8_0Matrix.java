@@ -70,57 +70,132 @@ final class Q8_0Matrix extends FloatMatrix {
     }
   }
 
-  private static void expandLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] panel) {
-for (int j = 0; j < count / 4; j++) {
-int group = j / 8 * TILE + lane;
-long word = codes + lane * 4L + j * (TILE * 4L);
-FloatVector s0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector t0 = s0.mul(OFFSET);
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-FloatVector s1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector t1 = s1.mul(OFFSET);
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-int to = j * (4 * TILE) + lane;
-w0.lanewise(VectorOperators.LSHL, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).intoArray(panel, to);
-w1.lanewise(VectorOperators.LSHL, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).intoArray(panel, to + FLOATS);
-w0.and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).intoArray(panel, to + TILE);
-w1.and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).intoArray(panel, to + TILE + FLOATS);
-w0.lanewise(VectorOperators.LSHR, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).intoArray(panel, to + 2 * TILE);
-w1.lanewise(VectorOperators.LSHR, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).intoArray(panel, to + 2 * TILE + FLOATS);
-w0.lanewise(VectorOperators.LSHR, 16).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).intoArray(panel, to + 3 * TILE);
-w1.lanewise(VectorOperators.LSHR, 16).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).intoArray(panel, to + 3 * TILE + FLOATS);
-}
-}
+  private static void expandLanes(
+      MemorySegment data, long codes, int lane, int count, float[] scales, float[] panel) {
+    for (int j = 0; j < count / 4; j++) {
+      int group = j / 8 * TILE + lane;
+      long word = codes + lane * 4L + j * (TILE * 4L);
+      FloatVector s0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector t0 = s0.mul(OFFSET);
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      FloatVector s1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector t1 = s1.mul(OFFSET);
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      int to = j * (4 * TILE) + lane;
+      w0.lanewise(VectorOperators.LSHL, 8)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s0, t0)
+          .intoArray(panel, to);
+      w1.lanewise(VectorOperators.LSHL, 8)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s1, t1)
+          .intoArray(panel, to + FLOATS);
+      w0.and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).intoArray(panel, to + TILE);
+      w1.and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).intoArray(panel, to + TILE + FLOATS);
+      w0.lanewise(VectorOperators.LSHR, 8)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s0, t0)
+          .intoArray(panel, to + 2 * TILE);
+      w1.lanewise(VectorOperators.LSHR, 8)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s1, t1)
+          .intoArray(panel, to + 2 * TILE + FLOATS);
+      w0.lanewise(VectorOperators.LSHR, 16)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s0, t0)
+          .intoArray(panel, to + 3 * TILE);
+      w1.lanewise(VectorOperators.LSHR, 16)
+          .and(0xff00)
+          .or(ONE)
+          .reinterpretAsFloats()
+          .fma(s1, t1)
+          .intoArray(panel, to + 3 * TILE + FLOATS);
+    }
+  }
 
-  private static void multiplyLanes(MemorySegment data, long codes, int lane, int count, float[] scales, float[] a, int first, float[] sums) {
-FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
-FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
-for (int j = 0; j < count / 4; j++) {
-int group = j / 8 * TILE + lane;
-long word = codes + lane * 4L + j * (TILE * 4L);
-FloatVector s0 = FloatVector.fromArray(FLOAT, scales, group);
-FloatVector t0 = s0.mul(OFFSET);
-IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
-FloatVector s1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
-FloatVector t1 = s1.mul(OFFSET);
-IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
-int k = first + j * 4;
-FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
-sum0 = w0.lanewise(VectorOperators.LSHL, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).fma(x, sum0);
-sum1 = w1.lanewise(VectorOperators.LSHL, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 1]);
-sum0 = w0.and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).fma(x, sum0);
-sum1 = w1.and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 2]);
-sum0 = w0.lanewise(VectorOperators.LSHR, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).fma(x, sum0);
-sum1 = w1.lanewise(VectorOperators.LSHR, 8).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).fma(x, sum1);
-x = FloatVector.broadcast(FLOAT, a[k + 3]);
-sum0 = w0.lanewise(VectorOperators.LSHR, 16).and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).fma(x, sum0);
-sum1 = w1.lanewise(VectorOperators.LSHR, 16).and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).fma(x, sum1);
-}
-sum0.intoArray(sums, lane);
-sum1.intoArray(sums, lane + FLOATS);
-}
+  private static void multiplyLanes(
+      MemorySegment data,
+      long codes,
+      int lane,
+      int count,
+      float[] scales,
+      float[] a,
+      int first,
+      float[] sums) {
+    FloatVector sum0 = FloatVector.fromArray(FLOAT, sums, lane);
+    FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
+    for (int j = 0; j < count / 4; j++) {
+      int group = j / 8 * TILE + lane;
+      long word = codes + lane * 4L + j * (TILE * 4L);
+      FloatVector s0 = FloatVector.fromArray(FLOAT, scales, group);
+      FloatVector t0 = s0.mul(OFFSET);
+      IntVector w0 = IntVector.fromMemorySegment(INT, data, word, ORDER);
+      FloatVector s1 = FloatVector.fromArray(FLOAT, scales, group + FLOATS);
+      FloatVector t1 = s1.mul(OFFSET);
+      IntVector w1 = IntVector.fromMemorySegment(INT, data, word + VECTOR_BYTES, ORDER);
+      int k = first + j * 4;
+      FloatVector x = FloatVector.broadcast(FLOAT, a[k]);
+      sum0 =
+          w0.lanewise(VectorOperators.LSHL, 8)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s0, t0)
+              .fma(x, sum0);
+      sum1 =
+          w1.lanewise(VectorOperators.LSHL, 8)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s1, t1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 1]);
+      sum0 = w0.and(0xff00).or(ONE).reinterpretAsFloats().fma(s0, t0).fma(x, sum0);
+      sum1 = w1.and(0xff00).or(ONE).reinterpretAsFloats().fma(s1, t1).fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 2]);
+      sum0 =
+          w0.lanewise(VectorOperators.LSHR, 8)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s0, t0)
+              .fma(x, sum0);
+      sum1 =
+          w1.lanewise(VectorOperators.LSHR, 8)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s1, t1)
+              .fma(x, sum1);
+      x = FloatVector.broadcast(FLOAT, a[k + 3]);
+      sum0 =
+          w0.lanewise(VectorOperators.LSHR, 16)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s0, t0)
+              .fma(x, sum0);
+      sum1 =
+          w1.lanewise(VectorOperators.LSHR, 16)
+              .and(0xff00)
+              .or(ONE)
+              .reinterpretAsFloats()
+              .fma(s1, t1)
+              .fma(x, sum1);
+    }
+    sum0.intoArray(sums, lane);
+    sum1.intoArray(sums, lane + FLOATS);
+  }
 
   private static final class Layout implements PackedLayout {
     @Override

@@ -78,9 +78,7 @@ final class Scratch {
         IntVector bytes = IntVector.fromMemorySegment(INT, source, at, ORDER);
         for (int i = 0; i < 4; i++) {
           IntVector one =
-              bytes
-                  .lanewise(VectorOperators.LSHL, 24 - 8 * i)
-                  .lanewise(VectorOperators.ASHR, 24);
+              bytes.lanewise(VectorOperators.LSHL, 24 - 8 * i).lanewise(VectorOperators.ASHR, 24);
           ((FloatVector) one.castShape(FLOAT, 0))
               .mul(factor)
               .intoArray(target, to + i * PackedMatrix.TILE);

@@ -2,24 +2,41 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Weight;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.memory.MappedFile;
 import dev.jacquard.tensor.ElementFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The matrices of a program in packed form, and the memory they live in. Which format gets which
- * layout is decided here.
+ * The matrices of a program in packed form, and the memory they live in: a file that was written
+ * when the model was first opened, or memory of their own. Which format gets which layout is
+ * decided here.
  */
 final class PackedMatrices implements AutoCloseable {
-  private final Arena arena;
-  private final Map<String, PackedMatrix> byName;
+  /** Less than this is packed in a moment and gets no file. */
+  private static final long SMALL = 64L << 20;
 
-  private PackedMatrices(Arena arena, Map<String, PackedMatrix> byName) {
-    this.arena = arena;
-    this.byName = byName;
+  /** Frees the memory of all matrices. */
+  private final Runnable release;
+
+  private final Map<String, PackedMatrix> byName;
+  private boolean closed;
+
+  private PackedMatrices(PackingPlan plan, MemorySegment region, Runnable release) {
+    this.release = release;
+    Map<String, PackedMatrix> views = new HashMap<>();
+    for (PackingPlan.Entry entry : plan.entries()) {
+      Weight weight = entry.weight();
+      MemorySegment tiles = region.asSlice(entry.offset(), entry.bytes());
+      views.put(weight.name(), entry.layout().view(weight.rows(), weight.columns(), tiles));
+    }
+    byName = Map.copyOf(views);
   }
 
   /** The layout that matrices of {@code format} are packed in. */
@@ -37,26 +54,47 @@ final class PackedMatrices implements AutoCloseable {
     };
   }
 
-  /** Packs every matrix once per name. Tells {@code options.progress()} how far it is. */
-  static PackedMatrices pack(Collection<Weight> weights, CompileOptions options) {
-    Arena arena = Arena.ofShared();
-    Map<String, PackedMatrix> byName = new HashMap<>();
-    for (Weight weight : weights) {
-      byName.computeIfAbsent(
-          weight.name(),
-          name -> {
-            PackedLayout layout = layoutFor(weight.tensor().format());
-            long tileBytes = layout.tileBytes(weight.columns());
-            int tiles = PackedMatrix.tiles(weight.rows());
-            MemorySegment data = arena.allocate(tiles * tileBytes, 64);
-            for (int tile = 0; tile < tiles; tile++) {
-              layout.packTile(weight.tensor(), tile, data, tile * tileBytes);
-            }
-            return layout.view(weight.rows(), weight.columns(), data);
-          });
-    }
+  /**
+   * Packs every matrix, once per name, or maps the file that an earlier call wrote.
+   *
+   * @param options names the file and is told the progress
+   * @param pool its threads pack
+   */
+  static PackedMatrices pack(Collection<Weight> weights, CompileOptions options, WorkerPool pool) {
+    PackingPlan plan = PackingPlan.of(weights);
+    MappedFile file = plan.bytes() < SMALL ? null : cached(plan, options, pool);
+    PackedMatrices matrices =
+        file == null
+            ? inMemory(plan, options, pool)
+            : new PackedMatrices(plan, PackedCache.region(file, plan), file::close);
     options.progress().accept(1);
-    return new PackedMatrices(arena, Map.copyOf(byName));
+    return matrices;
+  }
+
+  private static @Nullable MappedFile cached(
+      PackingPlan plan, CompileOptions options, WorkerPool pool) {
+    Path path = options.cache();
+    if (path == null) {
+      return null;
+    }
+    MappedFile file = PackedCache.open(path, plan);
+    return file != null ? file : PackedCache.write(path, plan, pool, options.progress());
+  }
+
+  private static PackedMatrices inMemory(
+      PackingPlan plan, CompileOptions options, WorkerPool pool) {
+    Arena arena = Arena.ofShared();
+    try {
+      MemorySegment region = arena.allocate(plan.bytes(), 64);
+      for (PackingPlan.Entry entry : plan.entries()) {
+        entry.pack(pool, region.asSlice(entry.offset(), entry.bytes()));
+        options.progress().accept((double) (entry.offset() + entry.bytes()) / plan.bytes());
+      }
+      return new PackedMatrices(plan, region, arena::close);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
   }
 
   /** The packed form of a weight that was given to {@link #pack}. */
@@ -76,8 +114,9 @@ final class PackedMatrices implements AutoCloseable {
   /** Frees the memory; no matrix may be in use. Twice does nothing. */
   @Override
   public void close() {
-    if (arena.scope().isAlive()) {
-      arena.close();
+    if (!closed) {
+      closed = true;
+      release.run();
     }
   }
 }

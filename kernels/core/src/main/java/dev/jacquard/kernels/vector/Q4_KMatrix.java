@@ -33,7 +33,7 @@ final class Q4_KMatrix extends FloatMatrix {
 
   private static final int BLOCK = 256;
   private static final int BLOCK_BYTES = TILE * (4 + 16 + BLOCK / 2);
-  private static final int WORDS = TILE * 4;
+  private static final long WORDS = TILE * 4;
 
   private Q4_KMatrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
@@ -53,8 +53,8 @@ final class Q4_KMatrix extends FloatMatrix {
     scratch.halvesToFloats(data, chunk, blocks * TILE, 1, d);
     Scratch.multiplyBytes(data, bytes, blocks, 2, d, scratch.scales);
     scratch.halvesToFloats(data, chunk + blocks * (TILE * 2L), blocks * TILE, -1, d);
-    Scratch.multiplyBytes(data, bytes + blocks * (2L * WORDS), blocks, 2, d, scratch.minimums);
-    return bytes + blocks * (4L * WORDS);
+    Scratch.multiplyBytes(data, bytes + blocks * (2 * WORDS), blocks, 2, d, scratch.minimums);
+    return bytes + blocks * (4 * WORDS);
   }
 
   @Override
@@ -220,14 +220,14 @@ final class Q4_KMatrix extends FloatMatrix {
         for (int first = 0; first < source.columns(); first += CHUNK) {
           int blocks = Math.min(CHUNK, source.columns() - first) / BLOCK;
           long scales = chunk + blocks * (TILE * 4L) + row * 4L;
-          long word = scales + blocks * (4L * WORDS);
+          long word = scales + blocks * (4 * WORDS);
           for (int b = 0; b < blocks; b++) {
             long half = chunk + (b * TILE + row) * 2L;
             Packing.copyHalf(from, block, target, half);
             Packing.copyHalf(from, block + 2, target, half + blocks * (TILE * 2L));
-            packScales(from, block + 4, target, scales + b * (2L * WORDS), blocks * (2L * WORDS));
+            packScales(from, block + 4, target, scales + b * (2 * WORDS), blocks * (2 * WORDS));
             for (int pair = 0; pair < 4; pair++) {
-              packPair(from, block + 16 + pair * 32, target, word);
+              packPair(from, block + 16 + pair * 32L, target, word);
               word += 8 * WORDS;
             }
             block += Q4_K.INSTANCE.blockBytes();
@@ -253,8 +253,8 @@ final class Q4_KMatrix extends FloatMatrix {
     /** 32 bytes: low nibbles are columns 0 … 31, high nibbles columns 32 … 63. */
     private static void packPair(MemorySegment from, long at, MemorySegment to, long word) {
       for (int g = 0; g < 4; g++) {
-        int a = Packing.getInt(from, at + g * 8);
-        int b = Packing.getInt(from, at + g * 8 + 4);
+        int a = Packing.getInt(from, at + g * 8L);
+        int b = Packing.getInt(from, at + g * 8L + 4);
         Packing.putInt(to, word + g * WORDS, Packing.lowNibbles(a, b));
         Packing.putInt(to, word + (4 + g) * WORDS, Packing.lowNibbles(a >>> 4, b >>> 4));
       }

@@ -36,7 +36,7 @@ final class Q6_KMatrix extends FloatMatrix {
 
   private static final int BLOCK = 256;
   private static final int BLOCK_BYTES = TILE * (2 + 16 + BLOCK * 6 / 8);
-  private static final int WORDS = TILE * 4;
+  private static final long WORDS = TILE * 4;
   private static final int ONE = 0x3f800000;
 
   private Q6_KMatrix(int rows, int columns, MemorySegment data) {
@@ -55,7 +55,7 @@ final class Q6_KMatrix extends FloatMatrix {
     long bytes = chunk + blocks * (TILE * 2L);
     scratch.halvesToFloats(data, chunk, blocks * TILE, 1, scratch.blockScales);
     Scratch.multiplyBytes(data, bytes, blocks, 4, scratch.blockScales, scratch.scales);
-    return bytes + blocks * (4L * WORDS);
+    return bytes + blocks * (4 * WORDS);
   }
 
   @Override
@@ -78,7 +78,7 @@ final class Q6_KMatrix extends FloatMatrix {
       MemorySegment data, long codes, int lane, int count, float[] scales, float[] panel) {
     for (int j = 0; j < count / 8; j++) {
       int group = j / 2 * TILE + lane;
-      long bits = codes + lane * 4L + j / 2 * (3L * WORDS);
+      long bits = codes + lane * 4L + j / 2 * (3 * WORDS);
       long word = bits + (1 + (j & 1)) * WORDS;
       FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
       FloatVector s13_0 = d0.mul(0x1p10f);
@@ -211,7 +211,7 @@ final class Q6_KMatrix extends FloatMatrix {
     FloatVector sum1 = FloatVector.fromArray(FLOAT, sums, lane + FLOATS);
     for (int j = 0; j < count / 8; j++) {
       int group = j / 2 * TILE + lane;
-      long bits = codes + lane * 4L + j / 2 * (3L * WORDS);
+      long bits = codes + lane * 4L + j / 2 * (3 * WORDS);
       long word = bits + (1 + (j & 1)) * WORDS;
       FloatVector d0 = FloatVector.fromArray(FLOAT, scales, group);
       FloatVector s13_0 = d0.mul(0x1p10f);
@@ -377,11 +377,11 @@ final class Q6_KMatrix extends FloatMatrix {
         for (int first = 0; first < source.columns(); first += CHUNK) {
           int blocks = Math.min(CHUNK, source.columns() - first) / BLOCK;
           long scales = chunk + blocks * (TILE * 2L) + row * 4L;
-          long codes = scales + blocks * (4L * WORDS);
+          long codes = scales + blocks * (4 * WORDS);
           for (int b = 0; b < blocks; b++) {
             Packing.copyHalf(from, block + 208, target, chunk + (b * TILE + row) * 2L);
             for (int i = 0; i < 4; i++) {
-              int four = Packing.getInt(from, block + 192 + i * 4);
+              int four = Packing.getInt(from, block + 192 + i * 4L);
               Packing.putInt(target, scales, four);
               scales += WORDS;
             }
@@ -401,17 +401,17 @@ final class Q6_KMatrix extends FloatMatrix {
         MemorySegment from, long block, int group, MemorySegment to, long codes) {
       int row = group / 2;
       int side = group % 2 * 16;
-      long low = block + row / 4 * 64 + row % 2 * 32 + side;
+      long low = block + row / 4 * 64L + row % 2 * 32L + side;
       int lowShift = row % 4 / 2 * 4;
-      long high = block + 128 + row / 4 * 32 + side;
+      long high = block + 128 + row / 4 * 32L + side;
       int highShift = row % 4 * 2;
       int bits = 0;
       for (int half = 0; half < 2; half++) {
-        int a = Packing.getInt(from, low + half * 8) >>> lowShift;
-        int b = Packing.getInt(from, low + half * 8 + 4) >>> lowShift;
+        int a = Packing.getInt(from, low + half * 8L) >>> lowShift;
+        int b = Packing.getInt(from, low + half * 8L + 4) >>> lowShift;
         Packing.putInt(to, codes + (1 + half) * WORDS, Packing.lowNibbles(a, b));
-        int c = (Packing.getInt(from, high + half * 8) >>> highShift) & 0x03030303;
-        int d = (Packing.getInt(from, high + half * 8 + 4) >>> highShift) & 0x03030303;
+        int c = (Packing.getInt(from, high + half * 8L) >>> highShift) & 0x03030303;
+        int d = (Packing.getInt(from, high + half * 8L + 4) >>> highShift) & 0x03030303;
         bits |= Packing.lowNibbles(c, d) << (2 * half);
       }
       Packing.putInt(to, codes, bits);

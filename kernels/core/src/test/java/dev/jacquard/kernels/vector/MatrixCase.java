@@ -9,7 +9,29 @@ import java.util.EnumSet;
 import java.util.Random;
 
 /** A seeded matrix of one format with activations, for the tests of packed matrices. */
-record MatrixCase(Tensor tensor, PackedMatrix packed, float[] input, int inputRows) {
+final class MatrixCase {
+  private final Tensor tensor;
+  private final PackedMatrix packed;
+  private final float[] input;
+
+  MatrixCase(Tensor tensor, PackedMatrix packed, float[] input) {
+    this.tensor = tensor;
+    this.packed = packed;
+    this.input = input;
+  }
+
+  Tensor tensor() {
+    return tensor;
+  }
+
+  PackedMatrix packed() {
+    return packed;
+  }
+
+  float[] input() {
+    return input;
+  }
+
   /** Weights and activations are drawn from a normal distribution. */
   static MatrixCase of(ElementFormat format, int rows, int columns, int inputRows, long seed) {
     Random random = new Random(seed);
@@ -22,7 +44,7 @@ record MatrixCase(Tensor tensor, PackedMatrix packed, float[] input, int inputRo
     float[] input = new float[inputRows * columns];
     fill(input, random, 1);
     Tensor tensor = new Tensor(format, Shape.of(columns, rows), data);
-    return new MatrixCase(tensor, pack(tensor), input, inputRows);
+    return new MatrixCase(tensor, pack(tensor), input);
   }
 
   static PackedMatrix pack(Tensor tensor) {

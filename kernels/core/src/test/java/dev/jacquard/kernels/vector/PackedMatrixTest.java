@@ -84,8 +84,7 @@ class PackedMatrixTest {
           new MatrixCase(
               c.tensor(),
               c.packed(),
-              Arrays.copyOfRange(c.input(), row * columns, (row + 1) * columns),
-              1);
+              Arrays.copyOfRange(c.input(), row * columns, (row + 1) * columns));
       System.arraycopy(single.multiply(1), 0, all, row * 75, 75);
     }
     for (int n = 1; n <= 33; n++) {
@@ -144,7 +143,7 @@ class PackedMatrixTest {
       for (int k = 0; k < columns; k++) {
         float e = expected[k];
         float a = actual[k + 2];
-        boolean same = e == a || !Float.isFinite(e) && !Float.isFinite(a);
+        boolean same = e == a || (!Float.isFinite(e) && !Float.isFinite(a));
         assertTrue(same, format.name() + " row " + row + " column " + k + ": " + e + ", " + a);
       }
     }

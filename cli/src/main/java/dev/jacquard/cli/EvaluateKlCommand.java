@@ -15,8 +15,9 @@ import picocli.CommandLine.Parameters;
     name = "kl",
     description = {
       "Compares two files of logits over the same tokens.",
-      "Prints mean, largest and 99 %% quantile of the Kullback-Leibler divergence from the reference"
-          + " to the candidate, in nats per token, and how often both prefer the same token."
+      "Prints mean, largest and 99 %% quantile of the Kullback-Leibler divergence from the"
+          + " reference to the candidate, in nats per token, and how often both prefer the same"
+          + " token."
     },
     footer = "  jacquard evaluate kl reference.bin candidate.bin --max-kl 0.001")
 final class EvaluateKlCommand implements Callable<Integer> {

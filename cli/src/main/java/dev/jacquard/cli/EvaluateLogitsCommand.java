@@ -24,8 +24,8 @@ import picocli.CommandLine.Option;
     description = {
       "Writes the logits after each token of a text to a file.",
       "The form is that of the reference files: a header of four int32 (positions, vocabulary,"
-          + " entries, 0), then for each position the logarithm of the sum of exponentials and either"
-          + " all logits, or the best ones as pairs of id and logit."
+          + " entries, 0), then for each position the logarithm of the sum of exponentials and"
+          + " either all logits, or the best ones as pairs of id and logit."
     },
     footer = "  jacquard evaluate logits -f text.txt -n 160 --top 0 -o candidate.bin")
 final class EvaluateLogitsCommand implements Callable<Integer> {

@@ -15,8 +15,8 @@ import picocli.CommandLine.Option;
     description = {
       "Shows what a model file holds and what running it takes.",
       "Metadata, tensors and their number formats, the memory per context length, and which kernel"
-          + " computes each operation on this machine. Also reads files of unknown architectures and"
-          + " files that hold only a vocabulary."
+          + " computes each operation on this machine. Also reads files of unknown architectures"
+          + " and files that hold only a vocabulary."
     },
     footer = "  jacquard inspect -m model.gguf --verify")
 final class InspectCommand implements Callable<Integer> {

@@ -175,7 +175,7 @@ record ModelReport(
   private static List<FormatShare> formats(List<TensorInfo> tensors) {
     Map<String, List<TensorInfo>> byType =
         tensors.stream().collect(Collectors.groupingBy(TensorInfo::type));
-    long all = bytes(tensors);
+    double all = bytes(tensors);
     return byType.entrySet().stream()
         .map(
             e ->
@@ -183,7 +183,7 @@ record ModelReport(
                     e.getKey(),
                     e.getValue().size(),
                     bytes(e.getValue()),
-                    (double) bytes(e.getValue()) / all))
+                    bytes(e.getValue()) / all))
         .sorted(Comparator.comparingLong(FormatShare::bytes).reversed())
         .toList();
   }

@@ -20,7 +20,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Measures how well a model predicts a text.",
       "As llama.cpp does: the text is cut into windows of the context's size (512 unless -c says"
-          + " otherwise), the first token of each becomes BOS, and the second half of each is scored."
+          + " otherwise), the first token of each becomes BOS, and the second half of each is"
+          + " scored."
     },
     footer = "  jacquard perplexity -f text.txt -c 512")
 final class PerplexityCommand implements Callable<Integer> {

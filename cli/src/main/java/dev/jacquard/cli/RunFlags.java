@@ -23,7 +23,8 @@ final class RunFlags {
       paramLabel = "N",
       converter = Numbers.NotNegative.class,
       description =
-          "Most tokens of the context; 0 for what the command needs, or the model's own (default: 0).")
+          "Most tokens of the context; 0 for what the command needs, or the model's own (default:"
+              + " 0).")
   private int context;
 
   @Option(

@@ -27,8 +27,8 @@ import picocli.CommandLine.Spec;
     name = "tokenize",
     description = {
       "Prints the token ids of a text, each with its piece.",
-      "Needs no weights: a file that holds only a vocabulary, or a model of an unknown architecture,"
-          + " will do."
+      "Needs no weights: a file that holds only a vocabulary, or a model of an unknown"
+          + " architecture, will do."
     },
     footer = "  jacquard tokenize --ids \"int x = 1;\"")
 final class TokenizeCommand implements Callable<Integer> {

@@ -32,7 +32,7 @@ final class VectorExecutable implements Executable {
     this.maxOutputs = options.maxOutputs();
     step = new Step(pool);
     try {
-      matrices = PackedMatrices.pack(matrices(program), options);
+      matrices = PackedMatrices.pack(matrices(program), options, pool);
     } catch (InternalError e) {
       throw unreadable(e);
     }

@@ -142,11 +142,11 @@ final class Engine implements AutoCloseable {
     }
     sessions.add(job.session());
     try {
-      FinishReason nothingToDo = job.begin();
-      if (nothingToDo == null) {
+      FinishReason reason = job.begin();
+      if (reason == null) {
         jobs.add(job);
       } else {
-        job.end(nothingToDo, null);
+        job.end(reason, null);
       }
     } catch (RuntimeException | Error e) {
       job.end(FinishReason.ERROR, e);

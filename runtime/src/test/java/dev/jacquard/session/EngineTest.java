@@ -36,7 +36,7 @@ final class EngineTest {
   }
 
   @Test
-  void anIdleEngineHasNothingToDo() {
+  void anIdleEngineIsIdle() {
     try (Model model = byHand("llama", OPTIONS)) {
       assertEquals(0, model.engine().doWork());
     }

@@ -9,5 +9,5 @@ module dev.jacquard.cli {
       com.fasterxml.jackson.databind;
 
   provides System.LoggerFinder with
-      dev.jacquard.cli.StderrLogger.Finder;
+      dev.jacquard.cli.StderrLoggerFinder;
 }

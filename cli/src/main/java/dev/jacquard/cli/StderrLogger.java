@@ -11,17 +11,6 @@ import org.jspecify.annotations.Nullable;
  * for {@code java.util.logging}, which takes longer to start than a short generation takes.
  */
 final class StderrLogger implements System.Logger {
-  /** Found by the service loader. */
-  public static final class Finder extends System.LoggerFinder {
-    /** For the service loader. */
-    public Finder() {}
-
-    @Override
-    public System.Logger getLogger(String name, Module module) {
-      return new StderrLogger(name);
-    }
-  }
-
   private static volatile Level threshold = Level.WARNING;
 
   private final String name;

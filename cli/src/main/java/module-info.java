@@ -5,5 +5,9 @@ module dev.jacquard.cli {
   requires com.fasterxml.jackson.databind;
 
   opens dev.jacquard.cli to
-      info.picocli;
+      info.picocli,
+      com.fasterxml.jackson.databind;
+
+  provides System.LoggerFinder with
+      dev.jacquard.cli.StderrLogger.Finder;
 }

@@ -24,7 +24,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** Attention of one layer of the 1.1 B shape (32:4 heads of 64) over {@code depth} cached tokens. */
+/**
+ * Attention of one layer of the 1.1 B shape (32:4 heads of 64) over {@code depth} cached tokens.
+ */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -37,7 +39,9 @@ public class AttentionBenchmark {
   private static final int HEAD_SIZE = 64;
   private static final int CHUNK = 256;
 
-  /** Float against double sums, and an exponential with an error of a few units in the last place. */
+  /**
+   * Float against double sums, and an exponential with an error of a few units in the last place.
+   */
   private static final double NMSE_BOUND = 1e-9;
 
   @Param({"1", "256"})

@@ -15,7 +15,9 @@ final class BenchmarkModel {
     return given.isEmpty() ? Path.of("runtime/models/java-7m.Q8_0.gguf") : Path.of(given);
   }
 
-  /** {@code length} characters of this project's own Java sources, repeated as often as it takes. */
+  /**
+   * {@code length} characters of this project's own Java sources, repeated as often as it takes.
+   */
   static String sourceText(int length) {
     StringBuilder text = new StringBuilder();
     try (Stream<Path> files = Files.walk(Path.of("runtime/src/main/java"))) {

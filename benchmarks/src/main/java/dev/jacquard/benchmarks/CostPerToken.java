@@ -24,8 +24,8 @@ import picocli.CommandLine.Parameters;
 
 /**
  * What a token costs: nanoseconds, bytes moved, bytes of heap allocated, and money, for prefill and
- * decode at several depths. Runs {@link StepBenchmark}, which compares its results with the reference
- * backend before it times anything, and writes JSON that {@link PerformanceReport} reads.
+ * decode at several depths. Runs {@link StepBenchmark}, which compares its results with the
+ * reference backend before it times anything, and writes JSON that {@link PerformanceReport} reads.
  */
 @Command(
     name = "cost-per-token",

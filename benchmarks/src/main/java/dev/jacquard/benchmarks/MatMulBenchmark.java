@@ -26,8 +26,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * One matrix of the 1.1 B shape (gate or up: 5632 × 2048) times 1 activation row (mat-vec, decode) or
- * 256 rows (mat-mul, prefill), per number format.
+ * One matrix of the 1.1 B shape (gate or up: 5632 × 2048) times 1 activation row (mat-vec, decode)
+ * or 256 rows (mat-mul, prefill), per number format.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

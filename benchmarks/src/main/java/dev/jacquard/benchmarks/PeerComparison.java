@@ -17,9 +17,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /**
- * Runs {@code ./jacquard bench} and a peer's {@code llama-bench} in turn, several rounds, on the same
- * files with the same threads, and writes the medians and their ratio. Machines are noisy: only the
- * ratio of one run counts.
+ * Runs {@code ./jacquard bench} and a peer's {@code llama-bench} in turn, several rounds, on the
+ * same files with the same threads, and writes the medians and their ratio. Machines are noisy:
+ * only the ratio of one run counts.
  */
 @Command(
     name = "peer-comparison",
@@ -115,28 +115,53 @@ public final class PeerComparison implements Callable<Integer> {
       for (var entry : ours.entrySet()) {
         double our = median(entry.getValue());
         double their = median(peers.getOrDefault(entry.getKey(), List.of()));
-        rows.add(
-            new Row(
-                model.getFileName().toString(), entry.getKey(), our, their, our / their));
+        rows.add(new Row(model.getFileName().toString(), entry.getKey(), our, their, our / their));
       }
     }
     Files.createDirectories(output.toAbsolutePath().getParent());
     json.enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(
-            output.toFile(), new Result(Machine.current(), peer, threads, rounds, rows));
+        .writeValue(output.toFile(), new Result(Machine.current(), peer, threads, rounds, rows));
     return 0;
   }
 
   private List<String> ourCommand(Path model) {
     return List.of(
-        "./jacquard", "bench", "--json", "-m", model.toString(), "-t", "" + threads,
-        "-p", "" + prompt, "-n", "" + generate, "-r", "3", "-d", depths);
+        "./jacquard",
+        "bench",
+        "--json",
+        "-m",
+        model.toString(),
+        "-t",
+        "" + threads,
+        "-p",
+        "" + prompt,
+        "-n",
+        "" + generate,
+        "-r",
+        "3",
+        "-d",
+        depths);
   }
 
   private List<String> peerCommand(Path model) {
     return List.of(
-        llamaBench.toString(), "-o", "json", "-m", model.toString(), "-t", "" + threads,
-        "-p", "" + prompt, "-n", "" + generate, "-r", "3", "-d", depths, "-fa", "1");
+        llamaBench.toString(),
+        "-o",
+        "json",
+        "-m",
+        model.toString(),
+        "-t",
+        "" + threads,
+        "-p",
+        "" + prompt,
+        "-n",
+        "" + generate,
+        "-r",
+        "3",
+        "-d",
+        depths,
+        "-fa",
+        "1");
   }
 
   private JsonNode run(List<String> command) throws IOException, InterruptedException {

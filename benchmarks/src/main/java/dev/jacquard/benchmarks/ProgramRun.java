@@ -13,7 +13,10 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.StepInputs;
 
-/** One program on one backend with one sequence: a step is a call, without engine or threads of ours. */
+/**
+ * One program on one backend with one sequence: a step is a call, without engine or threads of
+ * ours.
+ */
 final class ProgramRun implements AutoCloseable {
   private final Backend backend;
   private final Program program;

@@ -22,8 +22,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Whole steps of a model, per token: {@link #decode} of one token after {@code depth} cached ones, and
- * {@link #prefill} of 256 tokens after them. {@link CostPerToken} makes its table of these.
+ * Whole steps of a model, per token: {@link #decode} of one token after {@code depth} cached ones,
+ * and {@link #prefill} of 256 tokens after them. {@link CostPerToken} makes its table of these.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -35,7 +35,9 @@ public class StepBenchmark {
   /** Rows of a prefill step. */
   static final int PREFILL = 256;
 
-  /** Quantised activations on whatever model: the logits' error, as the design's ladder states it. */
+  /**
+   * Quantised activations on whatever model: the logits' error, as the design's ladder states it.
+   */
   private static final double NMSE_BOUND = 2e-2;
 
   private static final int CHECKED = 8;
@@ -85,8 +87,7 @@ public class StepBenchmark {
   }
 
   private ProgramRun open(String name, Program program, int rows) {
-    return new ProgramRun(
-        name, threads, program, KvFormat.valueOf(kv), CompileOptions.of(rows, 1));
+    return new ProgramRun(name, threads, program, KvFormat.valueOf(kv), CompileOptions.of(rows, 1));
   }
 
   private void fillTo(int length) {

@@ -11,9 +11,21 @@ import java.nio.file.StandardOpenOption;
  * A file mapped read-only into memory, whole, with one shared {@link Arena}. Pages are read from
  * disk when they are first touched.
  *
- * <p>Any thread may read {@link #segment()}; the owner closes. If another process shortens the
- * file, touching the lost pages raises {@link InternalError} in the reading thread; {@link
- * #requireIntact()} notices most such cases earlier, with a message.
+ * <p>Any thread may read {@link #segment()}; the owner closes, when nobody reads any more.
+ *
+ * <p>If another process shortens the file, its lost pages are gone from memory too. {@link
+ * #requireIntact()} notices and costs a system call; call it before work that reads the mapping.
+ * What happens to a thread that touches a lost page before that, on Linux with JDK 25:
+ *
+ * <ul>
+ *   <li>{@code MemorySegment.get} and {@link MemorySegment#copy}, interpreted or compiled: {@link
+ *       InternalError}, and the JVM lives on. Values read until it is thrown are garbage.
+ *   <li>Vector API loads compiled by C2, and {@link MemorySegment#mismatch}: the JVM dies of
+ *       SIGBUS.
+ * </ul>
+ *
+ * <p>So code that must survive reads the mapping only through the former; the decision page 0006
+ * tells what that means for kernels.
  */
 public final class MappedFile implements AutoCloseable {
   private final Path path;

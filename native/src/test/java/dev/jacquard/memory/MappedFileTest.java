@@ -12,8 +12,13 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class MappedFileTest {
   private final Path folder;
@@ -83,5 +88,55 @@ class MappedFileTest {
     mapped.close();
     assertThrows(IllegalStateException.class, () -> mapped.segment().get(ValueLayout.JAVA_BYTE, 0));
     assertThrows(JacquardException.class, mapped::requireIntact);
+  }
+
+  /** Reads a file that is shortened under it, again and again, in one of the ways that survive. */
+  static final class ReadLostPages {
+    private static final int SIZE = 1 << 16;
+
+    public static void main(String[] arguments) throws IOException {
+      Path path = Files.write(Path.of("lost"), new byte[SIZE]);
+      try (MappedFile mapped = MappedFile.open(path)) {
+        byte[] copy = new byte[SIZE];
+        for (int warmUp = 0; warmUp < 30; warmUp++) {
+          read(arguments[0], mapped.segment(), copy);
+        }
+        truncate(path, 4_096);
+        int caught = 0;
+        for (int i = 0; i < 10; i++) {
+          try {
+            read(arguments[0], mapped.segment(), copy);
+          } catch (InternalError e) {
+            caught++;
+          }
+        }
+        System.out.println("caught " + caught);
+      }
+    }
+
+    private static void read(String way, MemorySegment segment, byte[] copy) {
+      if (way.equals("copy")) {
+        MemorySegment.copy(segment, ValueLayout.JAVA_BYTE, 0, copy, 0, SIZE);
+      } else {
+        for (int i = 0; i < SIZE; i++) {
+          copy[i] = segment.get(ValueLayout.JAVA_BYTE, i);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "get, -Xint",
+    "get, -XX:-TieredCompilation",
+    "copy, -Xint",
+    "copy, -XX:-TieredCompilation"
+  })
+  @EnabledOnOs(OS.LINUX)
+  void lostPagesAreAnInternalErrorAndTheJvmLivesOn(String way, String option)
+      throws IOException, InterruptedException {
+    ChildJvm.Result result = ChildJvm.run(folder, List.of(option), ReadLostPages.class, way);
+    assertTrue(result.output().contains("caught 10"), result.output());
+    assertEquals(0, result.exitStatus());
   }
 }

@@ -5,7 +5,8 @@ import java.util.Optional;
 
 /** The list of architectures. A new one is one file and one line here. */
 public final class Architectures {
-  private static final List<Architecture> ALL = List.of();
+  private static final List<Architecture> ALL =
+      List.of(new LlamaArchitecture(), new Gemma3Architecture());
 
   private Architectures() {}
 

@@ -9,6 +9,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * Reads the header of a GGUF file from front to back. Every read is checked against the bytes that
@@ -20,6 +21,8 @@ final class GgufCursor {
    * file of many gigabytes from filling the heap.
    */
   static final long HEADER_LIMIT = 128L << 20;
+
+  private static final int SHOWN_BYTES = 64;
 
   private static final System.Logger LOG = System.getLogger(GgufCursor.class.getName());
 
@@ -110,9 +113,7 @@ final class GgufCursor {
     long most = remaining() / minimumBytes;
     if (count < 0 || count > most) {
       throw fault(
-          start,
-          "at most " + most + " " + things + " in the " + remaining() + " bytes left",
-          Long.toUnsignedString(count) + tooLong(count));
+          start, "at most " + most + " " + things + " in " + left(), Long.toUnsignedString(count));
     }
     return (int) count;
   }
@@ -160,10 +161,10 @@ final class GgufCursor {
     try {
       name = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException _) {
-      throw fault(start, what + " in UTF-8", Arrays.toString(bytes));
+      throw fault(start, what + " in UTF-8", hex(bytes));
     }
     if (name.chars().anyMatch(Character::isISOControl)) {
-      throw fault(start, what + " without control characters", Arrays.toString(bytes));
+      throw fault(start, what + " without control characters", hex(bytes));
     }
     return name;
   }
@@ -178,9 +179,7 @@ final class GgufCursor {
     long length = int64();
     if (length < 0 || length > remaining()) {
       throw fault(
-          start,
-          "at most " + remaining() + " bytes of " + what,
-          "a length of " + Long.toUnsignedString(length) + tooLong(length));
+          start, what + " within " + left(), "a length of " + Long.toUnsignedString(length));
     }
     byte[] bytes = new byte[(int) length];
     MemorySegment.copy(header, ValueLayout.JAVA_BYTE, skip(length, what), bytes, 0, bytes.length);
@@ -193,18 +192,23 @@ final class GgufCursor {
 
   private long skip(long bytes, String what) {
     if (bytes > remaining()) {
-      throw fault(
-          position,
-          what,
-          (limited ? "a header longer than " + HEADER_LIMIT + " bytes" : "the end of the file")
-              + (remaining() > 0 ? " after " + remaining() + " bytes" : ""));
+      throw fault(position, what, "only " + left());
     }
     long start = position;
     position += bytes;
     return start;
   }
 
-  private String tooLong(long length) {
-    return limited && length >= 0 ? ", which leads beyond the header's limit" : "";
+  private String left() {
+    return remaining()
+        + " bytes left"
+        + (limited ? " of the longest header, " + HEADER_LIMIT + " bytes" : " of the file");
+  }
+
+  private static String hex(byte[] bytes) {
+    int shown = Math.min(bytes.length, SHOWN_BYTES);
+    return "the bytes "
+        + HexFormat.ofDelimiter(" ").formatHex(bytes, 0, shown)
+        + (shown < bytes.length ? " …" : "");
   }
 }

@@ -37,12 +37,14 @@ public final class GgufFile implements ModelFile {
 
   private final List<MappedFile> files;
   private final ModelMetadata metadata;
+  private final Map<String, GgufHeader.Extent> storedValues;
   private final Map<String, Located> tensors = new LinkedHashMap<>();
   private volatile boolean closed;
 
   private GgufFile(List<Part> parts) {
     files = parts.stream().map(Part::file).toList();
     metadata = new ModelMetadata(path(), parts.getFirst().header.metadata());
+    storedValues = parts.getFirst().header.stored();
     for (Part part : parts) {
       for (TensorInfo tensor : part.header.tensors()) {
         Located other = tensors.put(tensor.name(), new Located(tensor, part.file));
@@ -155,6 +157,16 @@ public final class GgufFile implements ModelFile {
                         info.type()));
     return new Tensor(
         format, info.shape(), located.file.segment().asSlice(info.offset(), info.bytes()));
+  }
+
+  /** The bytes of a metadata value as they are in the file, its type first. */
+  MemorySegment storedValue(String key) {
+    requireOpen();
+    GgufHeader.Extent extent = storedValues.get(key);
+    if (extent == null) {
+      throw new IllegalArgumentException(path() + " has no metadata " + key);
+    }
+    return files.getFirst().segment().asSlice(extent.start(), extent.end() - extent.start());
   }
 
   @Override

@@ -6,6 +6,7 @@ import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,9 +24,14 @@ import java.util.Set;
  * </pre>
  *
  * @param metadata key/value pairs in file order, as {@link ModelMetadata} describes them
+ * @param stored where each value lies in the file, its type included
  * @param tensors in file order, each within the file and free of overlap
  */
-record GgufHeader(Map<String, Object> metadata, List<TensorInfo> tensors) {
+record GgufHeader(
+    Map<String, Object> metadata, Map<String, Extent> stored, List<TensorInfo> tensors) {
+  /** Bytes from {@code start} to before {@code end}. */
+  record Extent(long start, long end) {}
+
   static final String ALIGNMENT_KEY = "general.alignment";
   static final int DEFAULT_ALIGNMENT = 32;
   static final int MAX_TENSOR_NAME = 64;
@@ -57,6 +63,7 @@ record GgufHeader(Map<String, Object> metadata, List<TensorInfo> tensors) {
     int pairCount = in.count("metadata pairs", MIN_PAIR_BYTES);
 
     Map<String, Object> metadata = new LinkedHashMap<>();
+    Map<String, Extent> stored = new HashMap<>();
     int alignment = DEFAULT_ALIGNMENT;
     for (int i = 0; i < pairCount; i++) {
       in.enter("metadata pair " + i);
@@ -66,12 +73,14 @@ record GgufHeader(Map<String, Object> metadata, List<TensorInfo> tensors) {
       if (metadata.containsKey(key)) {
         throw in.fault(start, "every key once", key + " for the second time");
       }
+      long valueStart = in.position();
       if (key.equals(ALIGNMENT_KEY)) {
         alignment = alignment(in);
         metadata.put(key, (long) alignment);
       } else {
         metadata.put(key, value(in, in.type(), 0));
       }
+      stored.put(key, new Extent(valueStart, in.position()));
     }
 
     List<Declaration> declarations = new ArrayList<>();
@@ -85,7 +94,8 @@ record GgufHeader(Map<String, Object> metadata, List<TensorInfo> tensors) {
       }
       declarations.add(tensor);
     }
-    return new GgufHeader(metadata, place(in, file, bytes.byteSize(), alignment, declarations));
+    return new GgufHeader(
+        metadata, stored, place(in, file, bytes.byteSize(), alignment, declarations));
   }
 
   private static int alignment(GgufCursor in) {

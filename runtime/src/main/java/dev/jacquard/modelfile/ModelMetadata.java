@@ -17,6 +17,8 @@ import java.util.Set;
  * caller must not change arrays.
  */
 public final class ModelMetadata {
+  private static final int SHOWN = 80;
+
   private final Path file;
   private final Map<String, Object> values;
 
@@ -120,9 +122,16 @@ public final class ModelMetadata {
     return type.cast(value);
   }
 
+  /** A value for a message: short, and without what a terminal would obey. */
   private static String describe(Object value) {
-    return value.getClass().isArray()
-        ? "an array (" + value.getClass().getComponentType().getSimpleName() + ")"
-        : value.getClass().getSimpleName() + " " + value;
+    if (value.getClass().isArray()) {
+      return "an array (" + value.getClass().getComponentType().getSimpleName() + ")";
+    }
+    String text = value.toString();
+    String start = text.substring(0, Math.min(SHOWN, text.length()));
+    return value.getClass().getSimpleName()
+        + " "
+        + start.replaceAll("\\p{Cntrl}", " ")
+        + (text.length() > SHOWN ? " …" : "");
   }
 }

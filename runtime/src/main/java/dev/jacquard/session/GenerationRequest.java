@@ -1,6 +1,7 @@
 package dev.jacquard.session;
 
 import dev.jacquard.sampling.SamplingSettings;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -25,15 +26,22 @@ public record GenerationRequest(
     if (maxTokens < -1) {
       throw new IllegalArgumentException("maxTokens must be -1 or more, not " + maxTokens);
     }
-    if (stopStrings.contains("")) {
-      throw new IllegalArgumentException("a stop string must not be empty");
+    for (String stop : stopStrings) {
+      if (stop.isEmpty() || stop.codePoints().anyMatch(GenerationRequest::isHalfCharacter)) {
+        throw new IllegalArgumentException(
+            "a stop string is a text of whole characters and not empty, unlike \"" + stop + "\"");
+      }
     }
+  }
+
+  private static boolean isHalfCharacter(int codePoint) {
+    return codePoint >= Character.MIN_SURROGATE && codePoint <= Character.MAX_SURROGATE;
   }
 
   /** A request with default sampling, no stop strings and no limit but the context. */
   public static GenerationRequest of(int... prompt) {
     return new GenerationRequest(
-        java.util.Arrays.stream(prompt).boxed().toList(),
+        Arrays.stream(prompt).boxed().toList(),
         -1,
         SamplingSettings.DEFAULT,
         List.of(),

@@ -1,61 +1,230 @@
 package dev.jacquard.session;
 
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
 /**
- * A conversation with a model: a sequence of tokens and their keys and values. Calls of different
- * threads on one session are an error unless they are {@link GenerationStream#cancel} or {@link
- * #close}.
+ * A conversation with a model: a sequence of token ids, and the keys and values of those that were
+ * computed. Calls of different threads on one session are an error unless they are {@link
+ * #position}, {@link GenerationStream#cancel} or {@link #close}.
+ *
+ * <p>If the computation itself fails (the device, or the model file shortened by somebody else),
+ * the session is closed; what it does ends with that error.
  */
 public final class Session implements AutoCloseable {
-  Session() {}
+  private final Model model;
+  private final TokenSequence sequence;
+
+  /** Taken by the one call or generation that may change the sequence. */
+  private final AtomicBoolean turn = new AtomicBoolean();
+
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile @Nullable Throwable failure;
+
+  Session(Model model, TokenSequence sequence) {
+    this.model = model;
+    this.sequence = sequence;
+  }
 
   /** Receives the logits after one position; the array is reused for the next. */
   @FunctionalInterface
   public interface LogitsConsumer {
-    /** {@code logits[id]} after the token at {@code position}. */
+    /** {@code logits[id]} after the token at {@code position}; the array may be changed. */
     void accept(int position, float[] logits);
   }
 
-  /** Tokens in the session. */
+  /** Tokens in the session, from prompts and generated ones; grows while it generates. */
   public int position() {
-    throw new UnsupportedOperationException();
+    return sequence.length();
   }
 
   /**
-   * Starts to generate. Only one generation runs in a session at a time.
+   * Starts to generate; returns at once. Only one generation runs in a session at a time. The
+   * prompt and every generated token become part of the session, those of a stop string included;
+   * an end-of-generation token that ends the generation does not, and is not told either.
    *
-   * @throws IllegalStateException if the session is closed or generates already
+   * <p>With {@code maxTokens} 0 the prompt is computed and nothing is generated.
+   *
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
    * @throws IllegalArgumentException if the prompt holds an id that is no token, or nothing at all
    *     is there to continue
    * @throws ContextExceededException if the prompt does not fit the context
    */
   public GenerationStream generate(GenerationRequest request) {
-    throw new UnsupportedOperationException(request.toString());
+    beginTurn();
+    boolean started = false;
+    try {
+      int[] prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
+      requireFitting(prompt);
+      if (sequence.length() + prompt.length == 0) {
+        throw new IllegalArgumentException(
+            "the prompt is empty and so is the session; begin with at least one token, as BOS");
+      }
+      Generation generation = new Generation(this, request, model);
+      sequence.add(prompt);
+      model.engine().submit(generation);
+      started = true;
+      return generation.stream();
+    } finally {
+      if (!started) {
+        endTurn();
+      }
+    }
   }
 
   /**
    * Appends tokens and hands over the logits after each of the last {@code outputs} of them, in
-   * order, on the calling thread; returns when all are done.
+   * order, on the calling thread; returns when all are done. With 0 outputs it only computes. If
+   * the consumer throws, the rest is not computed until the session is used again.
+   *
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   * @throws IllegalArgumentException if an id is no token, or {@code outputs} is negative or more
+   *     than there are tokens
+   * @throws ContextExceededException if the tokens do not fit the context
+   * @throws dev.jacquard.memory.JacquardException if it fails, or the calling thread is interrupted
    */
   public void evaluate(int[] tokens, int outputs, LogitsConsumer consumer) {
-    throw new UnsupportedOperationException(tokens.length + " " + outputs + consumer);
+    beginTurn();
+    boolean started = false;
+    try {
+      if (outputs < 0 || outputs > tokens.length) {
+        throw new IllegalArgumentException(
+            "outputs must be from 0 to the number of tokens, "
+                + tokens.length
+                + ", not "
+                + outputs);
+      }
+      requireFitting(tokens);
+      int end = sequence.length() + tokens.length;
+      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs);
+      sequence.add(tokens);
+      model.engine().submit(evaluation);
+      started = true;
+      evaluation.handOver(consumer);
+    } finally {
+      if (!started) {
+        endTurn();
+      }
+    }
   }
 
   /**
-   * Forgets all tokens from {@code position} on.
+   * Forgets all tokens from {@code position} on. Where a sliding window has already let go what
+   * becomes visible again, the tokens before {@code position} are computed anew by the next call.
    *
-   * @throws IllegalArgumentException if that is beyond the end, or behind what a sliding window has
-   *     let go
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   * @throws IllegalArgumentException if {@code position} is negative or beyond the end
    */
   public void rewind(int position) {
-    throw new UnsupportedOperationException(position + "");
+    beginTurn();
+    try {
+      if (position < 0 || position > sequence.length()) {
+        throw new IllegalArgumentException(
+            "can rewind to positions from 0 to " + sequence.length() + ", not to " + position);
+      }
+      model
+          .engine()
+          .call(
+              () -> {
+                sequence.truncate(position);
+                return position;
+              });
+    } finally {
+      endTurn();
+    }
   }
 
-  /** A second session with the same content; pages are shared until one of them writes. */
+  /**
+   * A second session with the same content; pages are shared until one of them writes. Closed by
+   * the caller, independently of this one.
+   *
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   */
   public Session fork() {
-    throw new UnsupportedOperationException();
+    beginTurn();
+    try {
+      return model
+          .engine()
+          .call(
+              () -> {
+                Session copy = new Session(model, sequence.fork());
+                model.engine().add(copy);
+                return copy;
+              });
+    } finally {
+      endTurn();
+    }
   }
 
-  /** Cancels what runs and gives the memory back. Twice does nothing. */
+  /**
+   * Cancels what runs, waits for it, at most for a step, and gives the memory back. Any thread.
+   * Twice does nothing.
+   */
   @Override
-  public void close() {}
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      model.engine().release(this);
+    }
+  }
+
+  TokenSequence sequence() {
+    return sequence;
+  }
+
+  boolean closed() {
+    return closed.get();
+  }
+
+  /** Closes the session because a step failed; engine thread. */
+  void fail(Throwable error) {
+    failure = error;
+    closed.set(true);
+  }
+
+  /** Lets the next call in; whoever began the turn, or the engine at the end of a job. */
+  void endTurn() {
+    turn.set(false);
+  }
+
+  private void beginTurn() {
+    if (closed.get()) {
+      throw new IllegalStateException(
+          failure == null
+              ? "the session is closed"
+              : "the session is closed because a step failed: " + failure,
+          failure);
+    }
+    if (model.engine().closed()) {
+      throw new IllegalStateException("the model is closed");
+    }
+    if (!turn.compareAndSet(false, true)) {
+      throw new IllegalStateException(
+          "the session is in use: read its generation to the end, or close it, before the next");
+    }
+  }
+
+  private void requireFitting(int[] tokens) {
+    for (int i = 0; i < tokens.length; i++) {
+      if (tokens[i] < 0 || tokens[i] >= model.vocabulary()) {
+        throw new IllegalArgumentException(
+            "token "
+                + i
+                + " is "
+                + tokens[i]
+                + ", which is no id of the vocabulary, 0 to "
+                + (model.vocabulary() - 1));
+      }
+    }
+    int left = model.context() - sequence.length();
+    if (tokens.length > left) {
+      throw new ContextExceededException(
+          tokens.length
+              + " tokens do not fit the context: "
+              + left
+              + " of "
+              + model.context()
+              + " are left; shorten the prompt, rewind the session or open the model with a larger"
+              + " context");
+    }
+  }
 }

@@ -22,8 +22,10 @@ public interface Tokenizer {
   /**
    * Encodes text. Lone surrogates become U+FFFD. Time is linear in the length, up to a logarithm.
    *
+   * <p>Spellings of user-defined tokens in the text always become these tokens, as in llama.cpp.
+   *
    * @param options {@code addSpecial}: BOS and EOS where the file asks for them; {@code
-   *     parseSpecial}: spellings of control and user-defined tokens in the text become these tokens
+   *     parseSpecial}: spellings of control tokens in the text become these tokens
    */
   int[] encode(String text, Options options);
 
@@ -48,6 +50,15 @@ public interface Tokenizer {
   /** All tokens that end a generation: EOS, EOT, EOM and the file's other ones. */
   Set<Integer> endOfGeneration();
 
-  /** Text of ids: their bytes joined, invalid UTF-8 replaced, control tokens left out. */
+  /**
+   * Whether {@link #encode} puts a space before a text, at the start and after special tokens, as
+   * SentencePiece does.
+   */
+  boolean addsSpacePrefix();
+
+  /**
+   * Text of ids: their bytes joined, invalid UTF-8 replaced, control tokens left out, and without
+   * the space that {@link #encode} puts before a text.
+   */
   String decode(int... tokens);
 }

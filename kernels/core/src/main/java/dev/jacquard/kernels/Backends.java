@@ -1,6 +1,7 @@
 package dev.jacquard.kernels;
 
 import dev.jacquard.kernels.reference.ReferenceProvider;
+import dev.jacquard.kernels.vector.VectorBackendProvider;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -18,7 +19,8 @@ public final class Backends {
 
   private static final System.Logger LOG = System.getLogger("dev.jacquard.kernels");
 
-  private static final List<BackendProvider> BUILT_IN = List.of(new ReferenceProvider());
+  private static final List<BackendProvider> BUILT_IN =
+      List.of(new VectorBackendProvider(), new ReferenceProvider());
 
   private Backends() {}
 

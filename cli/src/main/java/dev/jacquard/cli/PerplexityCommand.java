@@ -1,0 +1,82 @@
+package dev.jacquard.cli;
+
+import dev.jacquard.evaluation.Perplexity;
+import dev.jacquard.session.Model;
+import dev.jacquard.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code perplexity}: how well a model predicts a text. */
+@Command(
+    name = "perplexity",
+    description = {
+      "Measures how well a model predicts a text.",
+      "As llama.cpp does: the text is cut into windows of the context's size (512 unless -c says"
+          + " otherwise), the first token of each becomes BOS, and the second half of each is scored."
+    },
+    footer = "  jacquard perplexity -f text.txt -c 512")
+final class PerplexityCommand implements Callable<Integer> {
+  private static final int DEFAULT_WINDOW = 512;
+
+  /** The JSON document. */
+  record Document(double perplexity, double uncertainty, long tokens) {}
+
+  private final Terminal terminal;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = {"-f", "--file"},
+      paramLabel = "FILE",
+      required = true,
+      description = "The text, in UTF-8; '-' is standard input.")
+  private Path file = Path.of("-");
+
+  @Option(names = "--json", description = "Print one JSON document.")
+  private boolean json;
+
+  @Mixin private final RunFlags run = new RunFlags();
+
+  PerplexityCommand(Terminal terminal) {
+    this.terminal = terminal;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    int window = run.context() == 0 ? DEFAULT_WINDOW : run.context();
+    if (window < 2) {
+      throw new ParameterException(spec.commandLine(), "-c must be at least 2, not " + window);
+    }
+    String text = TextInput.read(file, terminal);
+    try (Model model = run.open(terminal, window)) {
+      int[] ids = model.tokenizer().encode(text, Tokenizer.Options.DEFAULT);
+      Perplexity result =
+          Perplexity.of(
+              model,
+              ids,
+              window,
+              share -> {
+                terminal.interruption().check();
+                terminal.status("windows " + Terminal.bar(share));
+              });
+      terminal.clearStatus();
+      terminal.println(
+          json
+              ? Json.write(
+                  new Document(result.perplexity(), result.uncertainty(), result.tokens()))
+              : "perplexity %s ± %s (%d tokens scored)"
+                  .formatted(
+                      Format.decimals(result.perplexity(), 4),
+                      Format.decimals(result.uncertainty(), 4),
+                      result.tokens()));
+    }
+    return ExitCode.OK;
+  }
+}

@@ -1,0 +1,70 @@
+package dev.jacquard.cli;
+
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.session.Jacquard;
+import dev.jacquard.session.Model;
+import dev.jacquard.session.ModelOptions;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The options of every command that runs a model. */
+final class RunFlags {
+  @Mixin private final ModelFlag model = new ModelFlag();
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      converter = Numbers.Threads.class,
+      description = "Threads that compute (default: one per core).")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Option(
+      names = {"-c", "--ctx-size"},
+      paramLabel = "N",
+      converter = Numbers.NotNegative.class,
+      description = "Most tokens of the context; 0 for what the command needs, or the model's own (default: 0).")
+  private int context;
+
+  @Option(
+      names = {"-b", "--batch-size"},
+      paramLabel = "N",
+      converter = Numbers.Positive.class,
+      defaultValue = "512",
+      description = "Most tokens computed at once (default: ${DEFAULT-VALUE}).")
+  private int batchSize;
+
+  @Mixin private final BackendFlag backend = new BackendFlag();
+
+  @Option(
+      names = "--kv",
+      paramLabel = "FORMAT",
+      defaultValue = "F16",
+      description = "Rounding of cached keys and values: f16 or f32 (default: f16).")
+  private KvFormat kv = KvFormat.F16;
+
+  /** The context that was asked for, 0 if none. */
+  int context() {
+    return context;
+  }
+
+  /** Opens the model with the context that was asked for, or else {@code otherwise}. */
+  Model open(Terminal terminal, int otherwise) {
+    ModelOptions options =
+        new ModelOptions(
+            backend.name(),
+            threads,
+            context == 0 ? otherwise : context,
+            batchSize,
+            kv,
+            share -> terminal.status("preparing weights " + Terminal.bar(share)));
+    terminal.status("opening " + model.path().getFileName());
+    Model opened = Jacquard.open(model.path(), options);
+    terminal.clearStatus();
+    if (terminal.interruption().requested()) {
+      opened.close();
+    }
+    terminal.interruption().check();
+    return opened;
+  }
+}

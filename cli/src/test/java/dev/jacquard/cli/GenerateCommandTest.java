@@ -1,0 +1,165 @@
+package dev.jacquard.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.testing.TestData;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class GenerateCommandTest {
+  private static final String PROMPT = "public static int gcd(int a, int b) {";
+
+  private static Outcome generate(String... arguments) {
+    List<String> all = new ArrayList<>(List.of("generate", "--temp", "0"));
+    all.addAll(List.of(arguments));
+    return Outcome.of(all.toArray(String[]::new));
+  }
+
+  @Test
+  void textGoesToStandardOutputAndOneLineToStandardError() {
+    Outcome outcome = generate("-n", "8", "--price-per-hour", "0.5", PROMPT);
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    assertFalse(outcome.out().contains("gcd"), outcome.out());
+    assertFalse(outcome.out().isBlank());
+    assertTrue(
+        outcome
+            .err()
+            .matches(
+                "\\d+ \\+ 8 tokens \\| prefill [0-9.]+ tok/s \\| decode [0-9.]+ tok/s"
+                    + " \\| [0-9.]+ MB/token \\| [0-9.]+ machine-hours per million tokens"
+                    + " \\([0-9.]+ at 0.50?/h\\) \\| length\n"),
+        outcome.err());
+  }
+
+  @Test
+  void jsonHoldsWhatTheTextModePrints() throws IOException {
+    Outcome text = generate("-n", "8", PROMPT);
+    Outcome json = generate("-n", "8", "--json", "--seed", "7", PROMPT);
+    JsonNode document = new ObjectMapper().readTree(json.out());
+    assertEquals(text.out(), document.get("text").asText());
+    assertEquals(8, document.get("ids").size());
+    assertEquals(
+        document.get("prompt_ids").size(), document.get("prefill").get("tokens").asInt());
+    assertEquals(7, document.get("decode").get("tokens").asInt());
+    assertTrue(document.get("decode").get("tokens_per_second").asDouble() > 0);
+    assertTrue(document.get("decode").get("seconds").asDouble() > 0);
+    assertEquals("length", document.get("finish_reason").asText());
+    assertEquals("java-7m.Q8_0.gguf", document.get("model").asText());
+    assertEquals(7, document.get("seed").asLong());
+    assertTrue(document.get("bytes_per_token").asLong() > 1_000_000);
+    assertTrue(document.get("cost").get("machine_hours_per_million_tokens").asDouble() > 0);
+    assertTrue(document.get("cost").get("price_per_hour").isNull());
+    assertFalse(document.get("backend").asText().isEmpty());
+  }
+
+  @Test
+  void equalSeedsGiveEqualTexts() {
+    String[] arguments = {"generate", "-n", "24", "--temp", "1.5", "--seed", "11", PROMPT};
+    assertEquals(Outcome.of(arguments).out(), Outcome.of(arguments).out());
+    arguments[6] = "12";
+    Outcome other = Outcome.of(arguments);
+    arguments[6] = "11";
+    assertFalse(Outcome.of(arguments).out().equals(other.out()));
+  }
+
+  @Test
+  void noTokensWanted() {
+    Outcome outcome = generate("-n", "0", PROMPT);
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    assertEquals("", outcome.out());
+    assertTrue(outcome.err().contains(" + 0 tokens | prefill "), outcome.err());
+    assertTrue(outcome.err().contains("| decode - |"), outcome.err());
+  }
+
+  @Test
+  void stopStringsEndTheTextAndAreNoPartOfIt() {
+    String text = generate("-n", "40", PROMPT).out();
+    String stop = text.substring(10, 13);
+    Outcome outcome = generate("-n", "40", "--stop", "never to be seen", "--stop", stop, PROMPT);
+    assertEquals(text.substring(0, text.indexOf(stop)), outcome.out());
+    assertTrue(outcome.err().endsWith("| stop\n"), outcome.err());
+  }
+
+  @Test
+  void emptyPromptBeginsWithBos() {
+    Outcome outcome = generate("-n", "4", "");
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    assertTrue(outcome.err().startsWith("1 + 4 tokens"), outcome.err());
+  }
+
+  @Test
+  void promptFromStandardInput() {
+    byte[] prompt = (PROMPT + "\n").getBytes(StandardCharsets.UTF_8);
+    Outcome outcome =
+        Outcome.withInput(prompt, "generate", "--temp", "0", "-n", "8", "-f", "-");
+    assertEquals(generate("-n", "8", PROMPT).out(), outcome.out());
+  }
+
+  @Test
+  void invalidUtf8IsRefusedWithItsPlace() {
+    byte[] prompt = {'i', 'n', 't', ' ', (byte) 0xC3, '('};
+    Outcome outcome = Outcome.withInput(prompt, "generate", "-f", "-");
+    assertEquals(ExitCode.FAILED, outcome.code());
+    assertEquals("", outcome.out());
+    assertEquals(
+        "jacquard: standard input is not UTF-8: byte 0xC3 at offset 4; convert it first, for"
+            + " example with iconv\n",
+        outcome.err());
+  }
+
+  @Test
+  void promptsLongerThanTheContextAreRefused(@TempDir Path folder) throws IOException {
+    Path megabyte = Files.writeString(folder.resolve("prompt.txt"), "int x = 1;\n".repeat(95_326));
+    for (Outcome outcome :
+        List.of(generate("-f", megabyte.toString()), generate("-c", "16", PROMPT.repeat(4)))) {
+      assertEquals(ExitCode.FAILED, outcome.code(), outcome.err());
+      assertEquals("", outcome.out());
+      assertTrue(outcome.err().contains("context"), outcome.err());
+      assertEquals(1, outcome.err().lines().count(), outcome.err());
+    }
+  }
+
+  @Test
+  void generationEndsWhereTheContextIsFull() {
+    Outcome outcome = generate("-c", "24", "--ignore-eos", PROMPT);
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    assertTrue(outcome.err().endsWith("| context full\n"), outcome.err());
+  }
+
+  @Test
+  void controlTokensAreParsedOnlyWhereAskedFor() throws IOException {
+    ObjectMapper mapper = new ObjectMapper();
+    String[] arguments = {"--json", "-n", "0", "int x;<|endoftext|>"};
+    JsonNode plain = mapper.readTree(generate(arguments).out());
+    JsonNode special =
+        mapper.readTree(generate("--special", "--json", "-n", "0", arguments[3]).out());
+    assertTrue(special.get("prompt_ids").size() < plain.get("prompt_ids").size());
+    assertEquals(0, special.get("prompt_ids").get(special.get("prompt_ids").size() - 1).asInt());
+  }
+
+  @Test
+  void bothBackendsWriteTheSameGreedyText() {
+    Outcome reference = generate("--backend", "reference", "--kv", "F32", "-n", "6", PROMPT);
+    Outcome automatic = generate("-t", "1", "--batch-size", "3", "-n", "6", PROMPT);
+    assertEquals(ExitCode.OK, reference.code(), reference.err());
+    assertEquals(reference.out(), automatic.out());
+  }
+
+  @Test
+  void aFileThatIsNoModelIsRefused() {
+    Outcome outcome = generate("-m", TestData.project().resolve("pom.xml").toString(), "x");
+    assertEquals(ExitCode.FAILED, outcome.code());
+    assertTrue(outcome.err().contains("pom.xml"), outcome.err());
+    assertEquals(1, outcome.err().lines().count(), outcome.err());
+  }
+}

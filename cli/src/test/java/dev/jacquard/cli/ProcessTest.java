@@ -1,0 +1,110 @@
+package dev.jacquard.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.jacquard.testing.TestData;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What only a process of its own can show: signals, closed pipes, raw bytes. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES)
+class ProcessTest {
+  @TempDir private Path folder;
+
+  private Path err() {
+    return folder.resolve("stderr");
+  }
+
+  private String errText() throws IOException {
+    String text = Files.readString(err());
+    return text.replaceAll("(?m)^(WARNING: Using incubator modules|Picked up ).*\\R", "");
+  }
+
+  private Process start(String... arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    if (System.getProperty("os.name").equals("Linux")) {
+      // Whoever runs the tests may ignore SIGINT, and children inherit that.
+      command.addAll(List.of("env", "--default-signal=INT"));
+    }
+    command.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules",
+            "jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djacquard.model=" + TestData.bundledModel(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName()));
+    command.addAll(List.of(arguments));
+    return new ProcessBuilder(command).redirectError(err().toFile()).start();
+  }
+
+  /** A generation that goes on for as long as the context lasts, slowed down by many threads. */
+  private Process endless() throws IOException {
+    return start("generate", "--ignore-eos", "--backend", "reference", "--temp", "0", "class A {");
+  }
+
+  @Test
+  void interruptEndsTheStreamWithItsClosingLine() throws Exception {
+    Process process = endless();
+    InputStream out = process.getInputStream();
+    assertNotEquals(-1, out.read());
+    assertEquals(0, new ProcessBuilder("kill", "-INT", "" + process.pid()).start().waitFor());
+    out.readAllBytes();
+    assertEquals(ExitCode.INTERRUPTED, process.waitFor(), errText());
+    assertTrue(errText().strip().endsWith("| cancelled"), errText());
+    assertEquals(1, errText().lines().count(), errText());
+  }
+
+  @Test
+  void aReaderThatLeavesEndsTheStreamQuietly() throws Exception {
+    Process process = endless();
+    InputStream out = process.getInputStream();
+    assertNotEquals(-1, out.read());
+    out.close();
+    assertEquals(ExitCode.OUTPUT_CLOSED, process.waitFor(), errText());
+    assertEquals("", errText());
+  }
+
+  @Test
+  void textIsUtf8InAnyLocale() throws Exception {
+    Path file = Files.writeString(folder.resolve("text"), "// žluťoučký 猫 🚀\n");
+    Process process = start("tokenize", "--json", "-f", file.toString());
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), errText());
+    assertTrue(out.contains("\"pieces\""), out);
+    assertFalse(out.contains("?"), out);
+  }
+
+  @Test
+  void invalidUtf8OnStandardInput() throws Exception {
+    Process process = start("generate", "-f", "-");
+    try (var in = process.getOutputStream()) {
+      in.write(new byte[] {'a', (byte) 0xFF, 'b'});
+    }
+    assertEquals(ExitCode.FAILED, process.waitFor());
+    assertTrue(errText().contains("byte 0xFF at offset 1"), errText());
+    assertEquals(1, errText().lines().count(), errText());
+  }
+
+  @Test
+  void logsArePlainLinesOfStandardError() throws Exception {
+    Process process = start("generate", "-n", "1", "-v", "x");
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), errText());
+    assertFalse(out.contains("debug"), out);
+  }
+}

@@ -1,0 +1,526 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+import static dev.jacquard.kernels.vector.Lanes.FLOATS;
+
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvView;
+import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import java.util.Arrays;
+
+/**
+ * Softmax attention over paged keys and values.
+ *
+ * <p>Positions are cut into splits of {@link #SPLIT}. Within a split, scores, maximum, exponentials
+ * and the weighted sum of values are computed in a fixed order; splits are then merged in ascending
+ * order by their maxima, as in online softmax (Milakov and Gimelshein 2018, arXiv 1805.02867; Dao
+ * et al. 2022, arXiv 2205.14135). So a row's bits depend on what it sees only, and whether one
+ * thread takes a row through all splits or several share them is a matter of speed.
+ *
+ * <p>Work is divided into tiles: consecutive rows of a sequence, times the query heads that read
+ * one key/value head. Each page is expanded to floats once for all queries of a tile.
+ */
+final class AttentionStage implements Stage, WorkerPool.Task {
+  /** Positions of a split: a multiple of a page. */
+  static final int SPLIT = 256;
+
+  /** Pages that are taken together where they are full and consecutive. */
+  static final int BLOCK_PAGES = 4;
+
+  /** Queries of a tile (rows times heads of a group), more or less. */
+  private static final int TILE_QUERIES = 32;
+
+  /** Multiply-adds below which waking other threads takes longer than the work. */
+  private static final long WORTH_SHARING = 1 << 15;
+
+  /** Chunks for each thread from which no split needs to be shared. */
+  private static final int TILES_PER_THREAD = 4;
+
+  private final Step step;
+  private final Op.Attention op;
+  private final float[] query;
+  private final float[] out;
+  private final AttentionWorkspace workspace;
+  private final int kvHeads;
+  private final int groupHeads;
+  private final int keySize;
+  private final int valueSize;
+  private final int valueStride;
+  private final int rowsPerTile;
+  private final int partSize;
+  private int tiles;
+  private boolean sharesSplits;
+
+  AttentionStage(
+      Step step,
+      Op.Attention op,
+      KvSpec.Layer layer,
+      float[] query,
+      float[] out,
+      AttentionWorkspace workspace) {
+    this.step = step;
+    this.op = op;
+    this.query = query;
+    this.out = out;
+    this.workspace = workspace;
+    kvHeads = layer.heads();
+    groupHeads = op.heads() / kvHeads;
+    keySize = layer.keySize();
+    valueSize = layer.valueSize();
+    valueStride = valueStride(valueSize);
+    rowsPerTile = rowsPerTile(groupHeads);
+    partSize = rowsPerTile * groupHeads * (valueStride + 2);
+  }
+
+  private static int rowsPerTile(int groupHeads) {
+    return Math.max(1, TILE_QUERIES / groupHeads);
+  }
+
+  /** Queries of a full tile. */
+  static int tileQueries(int groupHeads) {
+    return rowsPerTile(groupHeads) * groupHeads;
+  }
+
+  /** Values of a head, filled up to whole vectors. */
+  static int valueStride(int valueSize) {
+    return (valueSize + FLOATS - 1) / FLOATS * FLOATS;
+  }
+
+  @Override
+  public void run(Step step) {
+    StepInputs inputs = step.inputs();
+    planTiles(inputs);
+    int splits = 0;
+    long work = 0;
+    for (int tile = 0; tile < tiles; tile++) {
+      splits += splits(inputs, tile);
+      work += (long) visible(inputs, tile) * workspace.tileRows[tile];
+    }
+    work *= (long) op.heads() * (keySize + valueSize);
+    WorkerPool pool = step.pool();
+    boolean alone = pool.threads() == 1 || work < WORTH_SHARING;
+    sharesSplits = !alone && splits > tiles && tiles * kvHeads < TILES_PER_THREAD * pool.threads();
+    int items = (sharesSplits ? splits : tiles) * kvHeads;
+    if (sharesSplits) {
+      workspace.ensureParts(items * partSize, tiles * kvHeads);
+      for (int tile = 0; tile < tiles; tile++) {
+        for (int head = 0; head < kvHeads; head++) {
+          workspace.unfinished.set(tile * kvHeads + head, splits(inputs, tile));
+        }
+      }
+    }
+    if (alone) {
+      run(0, items, 0);
+    } else {
+      pool.run(items, 1, this);
+    }
+  }
+
+  private void planTiles(StepInputs inputs) {
+    workspace.ensureTiles(inputs.rows());
+    tiles = 0;
+    int row = 0;
+    while (row < inputs.rows()) {
+      int end = row + 1;
+      while (end < inputs.rows()
+          && end - row < rowsPerTile
+          && inputs.sequence(end) == inputs.sequence(row)) {
+        end++;
+      }
+      workspace.tileFirst[tiles] = row;
+      workspace.tileRows[tiles] = end - row;
+      tiles++;
+      row = end;
+    }
+  }
+
+  /** First position that some row of a tile may see. */
+  private int firstVisible(StepInputs inputs, int tile) {
+    return firstVisible(inputs.position(workspace.tileFirst[tile]));
+  }
+
+  private int firstVisible(int position) {
+    return op.window() == 0 ? 0 : Math.max(0, position - op.window() + 1);
+  }
+
+  private int lastPosition(StepInputs inputs, int tile) {
+    return inputs.position(workspace.tileFirst[tile] + workspace.tileRows[tile] - 1);
+  }
+
+  private int visible(StepInputs inputs, int tile) {
+    return lastPosition(inputs, tile) + 1 - firstVisible(inputs, tile);
+  }
+
+  private int splits(StepInputs inputs, int tile) {
+    return lastPosition(inputs, tile) / SPLIT - firstVisible(inputs, tile) / SPLIT + 1;
+  }
+
+  @Override
+  public void run(int from, int to, int thread) {
+    for (int item = from; item < to; item++) {
+      if (sharesSplits) {
+        runSplit(item, thread);
+      } else {
+        // The last rows see most: they go first.
+        runTile(tiles - 1 - item / kvHeads, item % kvHeads, thread);
+      }
+    }
+  }
+
+  private void runTile(int tile, int head, int thread) {
+    StepInputs inputs = step.inputs();
+    AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
+    gatherQueries(tile, head, scratch.queries);
+    int queries = workspace.tileRows[tile] * groupHeads;
+    clear(scratch.total, queries);
+    int first = firstVisible(inputs, tile) / SPLIT;
+    for (int i = 0; i < splits(inputs, tile); i++) {
+      attend(tile, head, first + i, scratch, scratch.part, 0);
+      merge(scratch.total, scratch.part, 0, queries);
+    }
+    finish(tile, head, scratch.total);
+  }
+
+  private void runSplit(int item, int thread) {
+    StepInputs inputs = step.inputs();
+    AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
+    int tile = 0;
+    int firstItem = 0;
+    while (item >= firstItem + splits(inputs, tile) * kvHeads) {
+      firstItem += splits(inputs, tile) * kvHeads;
+      tile++;
+    }
+    int splits = splits(inputs, tile);
+    int head = (item - firstItem) / splits;
+    int split = (item - firstItem) % splits;
+    gatherQueries(tile, head, scratch.queries);
+    attend(
+        tile,
+        head,
+        firstVisible(inputs, tile) / SPLIT + split,
+        scratch,
+        workspace.parts,
+        item * partSize);
+    if (workspace.unfinished.decrementAndGet(tile * kvHeads + head) == 0) {
+      int queries = workspace.tileRows[tile] * groupHeads;
+      clear(scratch.total, queries);
+      for (int i = 0; i < splits; i++) {
+        merge(scratch.total, workspace.parts, (item - split + i) * partSize, queries);
+      }
+      finish(tile, head, scratch.total);
+    }
+  }
+
+  /** Queries of a tile, row by row, times the score's scale. */
+  private void gatherQueries(int tile, int head, float[] queries) {
+    int rows = workspace.tileRows[tile];
+    int width = op.heads() * keySize;
+    int count = groupHeads * keySize;
+    for (int r = 0; r < rows; r++) {
+      int from = (workspace.tileFirst[tile] + r) * width + head * count;
+      for (int i = 0; i < count; i++) {
+        queries[r * count + i] = query[from + i] * op.scale();
+      }
+    }
+  }
+
+  /**
+   * One split of a tile: sums of values, then maxima, then sums of exponentials, to {@code part[at
+   * …]}. A query that sees nothing gets the maximum −∞.
+   */
+  private void attend(
+      int tile, int head, int split, AttentionWorkspace.Scratch scratch, float[] part, int at) {
+    StepInputs inputs = step.inputs();
+    int firstRow = workspace.tileFirst[tile];
+    int rows = workspace.tileRows[tile];
+    int queries = rows * groupHeads;
+    int start = split * SPLIT;
+    int low = Math.max(start, firstVisible(inputs, tile));
+    int high = Math.min(start + SPLIT, lastPosition(inputs, tile) + 1);
+    int base = (low - start) / PAGE_TOKENS * PAGE_TOKENS;
+    int end = (high - start + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
+    KvView view = inputs.view(inputs.sequence(firstRow), step.kv().group(op.layer()));
+    int firstEntry = firstEntry(view, low);
+    float[] scores = scratch.scores;
+    for (int q = 0; q < queries; q++) {
+      Arrays.fill(scores, q * SPLIT + base, q * SPLIT + end, Float.NEGATIVE_INFINITY);
+    }
+    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; ) {
+      int pages = blockPages(view, i, low, high);
+      score(view, i, pages, head, low, high, start, queries, scratch);
+      i += pages;
+    }
+    for (int r = 0; r < rows; r++) {
+      int position = inputs.position(firstRow + r);
+      int rowLow = Math.clamp(firstVisible(position) - start, base, end);
+      int rowHigh = Math.clamp(position + 1 - start, base, end);
+      for (int q = r * groupHeads; q < (r + 1) * groupHeads; q++) {
+        Arrays.fill(scores, q * SPLIT + base, q * SPLIT + rowLow, Float.NEGATIVE_INFINITY);
+        Arrays.fill(scores, q * SPLIT + rowHigh, q * SPLIT + end, Float.NEGATIVE_INFINITY);
+        part[maxima(at, queries) + q] =
+            AttentionKernels.maximum(scores, q * SPLIT + base, q * SPLIT + end);
+        part[sums(at, queries) + q] =
+            AttentionKernels.exponentials(
+                scores,
+                q * SPLIT + base,
+                q * SPLIT + end,
+                part[maxima(at, queries) + q],
+                scratch.chains);
+      }
+    }
+    Arrays.fill(part, at, at + queries * valueStride, 0);
+    for (int i = firstEntry; i < view.size() && view.firstPosition(i) < high; ) {
+      int pages = blockPages(view, i, low, high);
+      addValues(view, i, pages, head, low, high, start, firstRow, rows, scratch, part, at);
+      i += pages;
+    }
+  }
+
+  /** {@link #BLOCK_PAGES} if so many full pages of consecutive tokens follow, else 1. */
+  private static int blockPages(KvView view, int entry, int low, int high) {
+    int first = view.firstPosition(entry);
+    if (entry + BLOCK_PAGES > view.size()
+        || first < low
+        || first + BLOCK_PAGES * PAGE_TOKENS > high) {
+      return 1;
+    }
+    for (int i = 0; i < BLOCK_PAGES; i++) {
+      if (view.length(entry + i) != PAGE_TOKENS
+          || view.firstPosition(entry + i) != first + i * PAGE_TOKENS) {
+        return 1;
+      }
+    }
+    return BLOCK_PAGES;
+  }
+
+  private int maxima(int at, int queries) {
+    return at + queries * valueStride;
+  }
+
+  private int sums(int at, int queries) {
+    return maxima(at, queries) + queries;
+  }
+
+  /** The first entry that has a token at {@code position} or later. */
+  private static int firstEntry(KvView view, int position) {
+    int low = 0;
+    int high = view.size();
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (view.firstPosition(middle) + view.length(middle) > position) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
+
+  /** Scores of the tokens of a page, or of a block of pages, that lie in {@code [low, high)}. */
+  private void score(
+      KvView view,
+      int entry,
+      int pages,
+      int head,
+      int low,
+      int high,
+      int start,
+      int queries,
+      AttentionWorkspace.Scratch scratch) {
+    int pageKeys = PAGE_TOKENS * keySize;
+    for (int i = 0; i < pages; i++) {
+      step.kv().readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
+    }
+    int first = view.firstPosition(entry);
+    int from = Math.max(first, low);
+    int to = Math.min(first + view.length(entry), high);
+    float[] scores = scratch.scores;
+    if (pages == BLOCK_PAGES) {
+      scoreBlock(scratch.page, scratch.queries, queries, scores, from - start);
+    } else if (to - from == PAGE_TOKENS) {
+      scorePage(scratch.page, scratch.queries, queries, scores, from - start, SPLIT);
+    } else {
+      scorePage(scratch.page, scratch.queries, queries, scratch.edge, 0, PAGE_TOKENS);
+      for (int q = 0; q < queries; q++) {
+        System.arraycopy(
+            scratch.edge,
+            q * PAGE_TOKENS + from - first,
+            scores,
+            q * SPLIT + from - start,
+            to - from);
+      }
+    }
+  }
+
+  private void scoreBlock(float[] keys, float[] queries, int count, float[] target, int at) {
+    int q = 0;
+    for (; q + 2 <= count; q += 2) {
+      AttentionKernels.score2x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT, SPLIT);
+    }
+    if (q < count) {
+      AttentionKernels.score1x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT);
+    }
+    cap(target, at, SPLIT, count, BLOCK_PAGES);
+  }
+
+  private void scorePage(
+      float[] keys, float[] queries, int count, float[] target, int at, int stride) {
+    int q = 0;
+    for (; q + 4 <= count; q += 4) {
+      AttentionKernels.score4(keys, queries, q * keySize, keySize, target, at + q * stride, stride);
+    }
+    for (; q < count; q++) {
+      AttentionKernels.score1(keys, queries, q * keySize, keySize, target, at + q * stride);
+    }
+    cap(target, at, stride, count, 1);
+  }
+
+  private void cap(float[] scores, int at, int stride, int queries, int pages) {
+    if (op.softCap() == 0) {
+      return;
+    }
+    for (int q = 0; q < queries; q++) {
+      AttentionKernels.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
+    }
+  }
+
+  /**
+   * Adds the values of the tokens of a page, or of a block of pages, that lie in {@code [low,
+   * high)}, times their weights. A row is never multiplied with a token that it does not see: zero
+   * times NaN is NaN.
+   */
+  private void addValues(
+      KvView view,
+      int entry,
+      int pages,
+      int head,
+      int low,
+      int high,
+      int start,
+      int firstRow,
+      int rows,
+      AttentionWorkspace.Scratch scratch,
+      float[] part,
+      int at) {
+    StepInputs inputs = step.inputs();
+    int first = view.firstPosition(entry);
+    int from = Math.max(first, low);
+    int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
+    for (int i = 0; i < pages; i++) {
+      int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
+      step.kv()
+          .readValues(
+              op.layer(),
+              view.page(entry + i),
+              head,
+              tokens,
+              scratch.page,
+              i * PAGE_TOKENS * valueStride,
+              valueStride);
+    }
+    int row = 0;
+    while (row < rows) {
+      int end = row;
+      while (end < rows && sees(inputs.position(firstRow + end), from, to)) {
+        end++;
+      }
+      int rowFrom = from;
+      int rowTo = to;
+      if (end == row) {
+        int position = inputs.position(firstRow + row);
+        rowFrom = Math.max(from, firstVisible(position));
+        rowTo = Math.min(to, position + 1);
+        end = row + 1;
+      }
+      addValues(
+          scratch.page,
+          rowFrom - first,
+          rowTo - first,
+          scratch.scores,
+          first - start,
+          row * groupHeads,
+          end * groupHeads,
+          part,
+          at);
+      row = end;
+    }
+  }
+
+  private boolean sees(int position, int from, int to) {
+    return to <= position + 1 && from >= firstVisible(position);
+  }
+
+  /**
+   * @param weightsAt where the weight of the first token would be, relative to a query's row
+   */
+  private void addValues(
+      float[] values,
+      int from,
+      int to,
+      float[] weights,
+      int weightsAt,
+      int firstQuery,
+      int lastQuery,
+      float[] sums,
+      int sumsAt) {
+    int wide = valueStride / (4 * FLOATS) * (4 * FLOATS);
+    int q = firstQuery;
+    for (; q + 2 <= lastQuery; q += 2) {
+      int w = q * SPLIT + weightsAt;
+      int s = sumsAt + q * valueStride;
+      AttentionKernels.add2x4(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
+      AttentionKernels.add2(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
+    }
+    if (q < lastQuery) {
+      int w = q * SPLIT + weightsAt;
+      int s = sumsAt + q * valueStride;
+      AttentionKernels.add1(values, valueStride, from, to, weights, w, sums, s);
+    }
+  }
+
+  /** A total of nothing. */
+  private void clear(float[] total, int queries) {
+    Arrays.fill(total, 0, maxima(0, queries), 0);
+    Arrays.fill(total, maxima(0, queries), sums(0, queries), Float.NEGATIVE_INFINITY);
+    Arrays.fill(total, sums(0, queries), sums(0, queries) + queries, 0);
+  }
+
+  /** Adds the part at {@code part[at …]} to {@code total}. */
+  private void merge(float[] total, float[] part, int at, int queries) {
+    for (int q = 0; q < queries; q++) {
+      int maximum = maxima(0, queries) + q;
+      int sum = sums(0, queries) + q;
+      float old = total[maximum];
+      float fresh = part[at + maximum];
+      if (fresh == Float.NEGATIVE_INFINITY) {
+        continue;
+      }
+      float larger = Math.max(old, fresh);
+      float keep = VectorMath.exp(old - larger);
+      float take = VectorMath.exp(fresh - larger);
+      total[maximum] = larger;
+      total[sum] = total[sum] * keep + part[at + sum] * take;
+      AttentionKernels.blend(
+          total, q * valueStride, keep, part, at + q * valueStride, take, valueStride);
+    }
+  }
+
+  /** Divides by the sums of exponentials and writes the rows' outputs. */
+  private void finish(int tile, int head, float[] total) {
+    int rows = workspace.tileRows[tile];
+    int queries = rows * groupHeads;
+    int width = op.heads() * valueSize;
+    for (int r = 0; r < rows; r++) {
+      for (int g = 0; g < groupHeads; g++) {
+        int q = r * groupHeads + g;
+        float factor = 1 / total[sums(0, queries) + q];
+        int to = (workspace.tileFirst[tile] + r) * width + (head * groupHeads + g) * valueSize;
+        for (int d = 0; d < valueSize; d++) {
+          out[to + d] = total[q * valueStride + d] * factor;
+        }
+      }
+    }
+  }
+}

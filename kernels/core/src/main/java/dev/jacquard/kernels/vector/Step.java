@@ -1,0 +1,43 @@
+package dev.jacquard.kernels.vector;
+
+import dev.jacquard.kernels.Slot.Domain;
+import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** What the stages of a step share. One per executable, set anew for each step. */
+final class Step {
+  private final WorkerPool pool;
+  private @Nullable StepInputs inputs;
+  private @Nullable VectorKvStorage kv;
+
+  Step(WorkerPool pool) {
+    this.pool = pool;
+  }
+
+  void begin(StepInputs stepInputs, VectorKvStorage storage) {
+    inputs = stepInputs;
+    kv = storage;
+  }
+
+  WorkerPool pool() {
+    return pool;
+  }
+
+  StepInputs inputs() {
+    return Objects.requireNonNull(inputs);
+  }
+
+  VectorKvStorage kv() {
+    return Objects.requireNonNull(kv);
+  }
+
+  /** Rows that slots of a domain have in this step. */
+  int rows(Domain domain) {
+    return switch (domain) {
+      case ALL -> inputs().rows();
+      case OUTPUT -> inputs().outputs();
+    };
+  }
+}

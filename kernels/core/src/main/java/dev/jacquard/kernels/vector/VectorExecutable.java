@@ -1,0 +1,146 @@
+package dev.jacquard.kernels.vector;
+
+import dev.jacquard.kernels.BackendException;
+import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.Program;
+import dev.jacquard.kernels.Slot;
+import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kernels.Weight;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A program as a list of {@link Stage}s over float arrays, one for each slot. Consecutive ops that
+ * treat rows on their own are one stage; an observed step runs op by op, with the same bits.
+ */
+final class VectorExecutable implements Executable {
+  private final Program program;
+  private final int maxRows;
+  private final int maxOutputs;
+  private final PackedMatrices matrices;
+  private final Step step;
+  private final Plan plan;
+  private boolean closed;
+
+  VectorExecutable(Program program, CompileOptions options, WorkerPool pool) {
+    this.program = program;
+    this.maxRows = options.maxRows();
+    this.maxOutputs = options.maxOutputs();
+    step = new Step(pool);
+    try {
+      matrices = PackedMatrices.pack(matrices(program), options, pool);
+    } catch (InternalError e) {
+      throw unreadable(e);
+    }
+    try {
+      plan = new Plan(program, options, matrices, step);
+    } catch (RuntimeException | Error e) {
+      matrices.close();
+      throw e;
+    }
+  }
+
+  /** The weights that are multiplied with or looked up in: not biases and norms. */
+  private static List<Weight> matrices(Program program) {
+    return program.ops().stream()
+        .<Weight>mapMulti(
+            (op, add) -> {
+              switch (op) {
+                case Op.Embed o -> add.accept(o.table());
+                case Op.MatMul o -> o.projections().forEach(p -> add.accept(p.linear().weight()));
+                case Op.FeedForward o -> {
+                  add.accept(o.gate().weight());
+                  add.accept(o.up().weight());
+                  add.accept(o.down().weight());
+                }
+                case Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.Attention _ -> {}
+                case Op.Add _, Op.SelectRows _ -> {}
+              }
+            })
+        .distinct()
+        .toList();
+  }
+
+  @Override
+  public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
+    check(inputs, kv);
+    step.begin(inputs, (VectorKvStorage) kv);
+    try {
+      if (observer == null) {
+        run(plan.fused());
+      } else {
+        runObserved(observer);
+      }
+    } catch (InternalError e) {
+      throw unreadable(e);
+    }
+  }
+
+  private static BackendException unreadable(InternalError e) {
+    return new BackendException(
+        "weights could not be read: the mapped file was shortened, or its disk failed", e);
+  }
+
+  private void run(Stage[] stages) {
+    for (Stage stage : stages) {
+      stage.run(step);
+    }
+  }
+
+  private void runObserved(Observer observer) {
+    for (int i = 0; i < program.ops().size(); i++) {
+      run(plan.stagesOf(i));
+      observer.after(i, program.ops().get(i));
+    }
+  }
+
+  private void check(StepInputs inputs, KvStorage kv) {
+    if (closed) {
+      throw new IllegalStateException("the executable is closed");
+    }
+    if (inputs.rows() > maxRows || inputs.outputs() > maxOutputs) {
+      throw new IllegalArgumentException(
+          inputs.rows()
+              + " rows with "
+              + inputs.outputs()
+              + " outputs; compiled for "
+              + maxRows
+              + " with "
+              + maxOutputs);
+    }
+    if (!(kv instanceof VectorKvStorage) || !kv.spec().equals(program.kv())) {
+      throw new IllegalArgumentException(
+          "the key/value storage was not allocated for this program");
+    }
+  }
+
+  @Override
+  public void read(Slot slot, int row, float[] target, int offset) {
+    float[] values = plan.values(slot);
+    int rows = step.rows(slot.domain());
+    if (row < 0 || row >= rows) {
+      throw new IndexOutOfBoundsException("row " + row + " of " + slot + ", which has " + rows);
+    }
+    System.arraycopy(values, row * slot.width(), target, offset, slot.width());
+  }
+
+  @Override
+  public long weightBytesPerStep() {
+    return plan.weightBytesPerStep();
+  }
+
+  @Override
+  public long ownBytes() {
+    return matrices.bytes();
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    matrices.close();
+  }
+}

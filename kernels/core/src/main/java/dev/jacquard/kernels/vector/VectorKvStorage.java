@@ -1,0 +1,244 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.vector.Lanes.ORDER;
+
+import dev.jacquard.kernels.BackendException;
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvStorage;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Keys and values in native memory. Keys are transposed within a page, so that vector lanes are
+ * tokens and a score needs no horizontal sum:
+ *
+ * <pre>
+ *  keys of a page:    k[0] of token 0 … 15 | k[1] of token 0 … 15 | … | k[keySize − 1]
+ *  values of a page:  token 0: v[0] … v[valueSize − 1] | token 1 | … | token 15
+ * </pre>
+ *
+ * <p>Consecutive pages are usually read one after the other, for one layer and head at a time. So a
+ * slab of pages is ordered by layer, head, keys before values, and page: the processor sees long
+ * runs of memory that it can fetch ahead.
+ *
+ * <pre>
+ *  slab:  layer 0, head 0: keys of page 0 | page 1 | … | values of page 0 | page 1 | …
+ *         layer 0, head 1: …
+ * </pre>
+ *
+ * <p>Pages are allocated in slabs for this, and because fresh memory is zeroed. Reading and writing
+ * disjoint tokens is safe from any thread.
+ */
+final class VectorKvStorage implements KvStorage {
+  private static final long SLAB_BYTES = 16 << 20;
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+  private static final ValueLayout.OfFloat FLOAT32 =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+
+  private final KvSpec spec;
+  private final KvFormat format;
+  private final Arena arena = Arena.ofShared();
+  private final int[] groupOfLayer;
+  private final long[] layerOffset;
+  private final long[] pageBytes;
+  private final int[] slabShift;
+  private final List<List<MemorySegment>> slabs = new ArrayList<>();
+
+  VectorKvStorage(KvSpec spec, KvFormat format) {
+    this.spec = spec;
+    this.format = format;
+    int layers = spec.layers().size();
+    int groups = spec.groupWindows().size();
+    groupOfLayer = new int[layers];
+    layerOffset = new long[layers];
+    pageBytes = new long[groups];
+    slabShift = new int[groups];
+    for (int i = 0; i < layers; i++) {
+      KvSpec.Layer layer = spec.layers().get(i);
+      int group = spec.groupOf(i);
+      groupOfLayer[i] = group;
+      layerOffset[i] = pageBytes[group];
+      pageBytes[group] += layer.heads() * (keyBytes(layer) + valueBytes(layer));
+    }
+    for (int g = 0; g < groups; g++) {
+      long perSlab = Math.max(1, SLAB_BYTES / pageBytes[g]);
+      slabShift[g] = Long.SIZE - 1 - Long.numberOfLeadingZeros(perSlab);
+      slabs.add(new ArrayList<>());
+    }
+  }
+
+  private long keyBytes(KvSpec.Layer layer) {
+    return (long) PAGE_TOKENS * layer.keySize() * format.bytes();
+  }
+
+  private long valueBytes(KvSpec.Layer layer) {
+    return (long) PAGE_TOKENS * layer.valueSize() * format.bytes();
+  }
+
+  @Override
+  public KvSpec spec() {
+    return spec;
+  }
+
+  @Override
+  public KvFormat format() {
+    return format;
+  }
+
+  @Override
+  public int pages(int group) {
+    return slabs.get(group).size() << slabShift[group];
+  }
+
+  @Override
+  public void grow(int group, int pages) {
+    long bytes = pageBytes[group] << slabShift[group];
+    while (pages(group) < pages) {
+      try {
+        slabs.get(group).add(arena.allocate(bytes, 64));
+      } catch (OutOfMemoryError e) {
+        throw new BackendException(
+            "no memory for "
+                + bytes
+                + " more bytes of keys and values: use a shorter context or close sessions",
+            e);
+      }
+    }
+  }
+
+  @Override
+  public void copyPage(int group, int from, int to, int tokens) {
+    // Keys of one token are spread over the page: copying all of it is as fast.
+    for (int i = 0; i < groupOfLayer.length; i++) {
+      if (groupOfLayer[i] == group) {
+        KvSpec.Layer layer = spec.layers().get(i);
+        for (int head = 0; head < layer.heads(); head++) {
+          copy(group, from, to, i, head, keyBytes(layer), 0);
+          copy(group, from, to, i, head, valueBytes(layer), keyBytes(layer));
+        }
+      }
+    }
+  }
+
+  private void copy(int group, int from, int to, int layer, int head, long bytes, long after) {
+    MemorySegment.copy(
+        slab(group, from),
+        offset(layer, from, head, bytes, after),
+        slab(group, to),
+        offset(layer, to, head, bytes, after),
+        bytes);
+  }
+
+  private MemorySegment slab(int group, int page) {
+    return slabs.get(group).get(page >> slabShift[group]);
+  }
+
+  private long keyOffset(int layer, int page, int head) {
+    return offset(layer, page, head, keyBytes(spec.layers().get(layer)), 0);
+  }
+
+  private long valueOffset(int layer, int page, int head) {
+    KvSpec.Layer l = spec.layers().get(layer);
+    return offset(layer, page, head, valueBytes(l), keyBytes(l));
+  }
+
+  /**
+   * Where the keys or values of a head of a page start in the page's slab.
+   *
+   * @param bytes of a page of them
+   * @param after bytes of a page of what stands before them
+   */
+  private long offset(int layer, int page, int head, long bytes, long after) {
+    int shift = slabShift[groupOfLayer[layer]];
+    KvSpec.Layer l = spec.layers().get(layer);
+    long before = layerOffset[layer] + head * (keyBytes(l) + valueBytes(l)) + after;
+    return (before << shift) + (page & ((1 << shift) - 1)) * bytes;
+  }
+
+  /** The group of a layer. */
+  int group(int layer) {
+    return groupOfLayer[layer];
+  }
+
+  /** Rounds one token's keys and values of all heads to the format and stores them. */
+  void write(
+      int layer, int page, int token, float[] keys, int keysAt, float[] values, int valuesAt) {
+    KvSpec.Layer l = spec.layers().get(layer);
+    MemorySegment slab = slab(groupOfLayer[layer], page);
+    for (int head = 0; head < l.heads(); head++) {
+      long keyAt = keyOffset(layer, page, head);
+      long valueAt = valueOffset(layer, page, head) + (long) token * l.valueSize() * format.bytes();
+      int key = keysAt + head * l.keySize();
+      int value = valuesAt + head * l.valueSize();
+      long stride = (long) PAGE_TOKENS * format.bytes();
+      keyAt += (long) token * format.bytes();
+      switch (format) {
+        case F16 -> {
+          for (int d = 0; d < l.keySize(); d++) {
+            slab.set(SHORT, keyAt + d * stride, Float.floatToFloat16(keys[key + d]));
+          }
+          for (int d = 0; d < l.valueSize(); d++) {
+            slab.set(SHORT, valueAt + d * 2L, Float.floatToFloat16(values[value + d]));
+          }
+        }
+        case F32 -> {
+          for (int d = 0; d < l.keySize(); d++) {
+            slab.set(FLOAT32, keyAt + d * stride, keys[key + d]);
+          }
+          MemorySegment.copy(values, value, slab, FLOAT32, valueAt, l.valueSize());
+        }
+      }
+    }
+  }
+
+  /** Expands the keys of a head of a page to {@code target[to + d · PAGE_TOKENS + token]}. */
+  void readKeys(int layer, int page, int head, float[] target, int to) {
+    int count = spec.layers().get(layer).keySize() * PAGE_TOKENS;
+    expand(slab(groupOfLayer[layer], page), keyOffset(layer, page, head), count, target, to);
+  }
+
+  /**
+   * Expands the first {@code tokens} values of a head to {@code target[to + token · stride + d]}.
+   */
+  void readValues(int layer, int page, int head, int tokens, float[] target, int to, int stride) {
+    KvSpec.Layer l = spec.layers().get(layer);
+    MemorySegment slab = slab(groupOfLayer[layer], page);
+    long at = valueOffset(layer, page, head);
+    if (stride == l.valueSize()) {
+      expand(slab, at, tokens * stride, target, to);
+      return;
+    }
+    for (int t = 0; t < tokens; t++) {
+      expand(slab, at, l.valueSize(), target, to + t * stride);
+      at += (long) l.valueSize() * format.bytes();
+    }
+  }
+
+  private void expand(MemorySegment source, long at, int count, float[] target, int to) {
+    switch (format) {
+      case F16 -> expandHalves(source, at, count, target, to);
+      case F32 -> MemorySegment.copy(source, FLOAT32, at, target, to, count);
+    }
+  }
+
+  /** A plain loop, which the compiler turns into conversion instructions of vectors. */
+  private static void expandHalves(
+      MemorySegment source, long at, int count, float[] target, int to) {
+    for (int i = 0; i < count; i++) {
+      target[to + i] = Float.float16ToFloat(source.get(SHORT, at + i * 2L));
+    }
+  }
+
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+      slabs.forEach(List::clear);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+package dev.jacquard.session;
+
+import dev.jacquard.memory.JacquardException;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tokens whose logits go to the calling thread: the engine fills one batch of buffers while the
+ * caller reads the other.
+ */
+final class Evaluation extends Job {
+  private static final class Batch {
+    private final float[][] rows;
+    private int firstPosition;
+    private int count;
+
+    Batch(int size, int vocabulary) {
+      rows = new float[size][vocabulary];
+    }
+  }
+
+  private static final Batch END = new Batch(0, 0);
+  private static final int BATCHES = 2;
+
+  private final int firstOutput;
+  private final int batchRows;
+  private final BlockingQueue<Batch> free = new ArrayBlockingQueue<>(BATCHES);
+  private final BlockingQueue<Batch> full = new ArrayBlockingQueue<>(BATCHES + 1);
+  private final Runnable wakeEngine;
+  private FinishReason reason = FinishReason.CANCELLED;
+  private @Nullable Throwable error;
+
+  /**
+   * An evaluation of the session's ids.
+   *
+   * @param firstOutput position of the first token whose logits are wanted
+   * @param outputs number of them
+   */
+  Evaluation(Session session, Model model, int firstOutput, int outputs) {
+    super(session);
+    this.firstOutput = firstOutput;
+    // Half of what a step may have, so that both batches together stay within the same memory.
+    batchRows = Math.min(outputs, Math.max(1, model.maxOutputs() / BATCHES));
+    for (int i = 0; i < BATCHES && i * batchRows < outputs; i++) {
+      free.add(new Batch(batchRows, model.vocabulary()));
+    }
+    wakeEngine = model.engine()::wake;
+  }
+
+  @Override
+  @Nullable FinishReason begin() {
+    return pending() == 0 ? FinishReason.LENGTH : null;
+  }
+
+  @Override
+  boolean ready() {
+    return true; // without a free batch, rows before the first output can still be computed
+  }
+
+  @Override
+  int firstOutput() {
+    return firstOutput;
+  }
+
+  @Override
+  int maxOutputs() {
+    return free.isEmpty() ? 0 : batchRows;
+  }
+
+  @Override
+  @Nullable FinishReason receive(StepLogits logits, int first, long started) {
+    if (outputs() > 0) {
+      Batch batch = free.remove();
+      batch.firstPosition = sequence().cached() - outputs();
+      batch.count = outputs();
+      for (int i = 0; i < batch.count; i++) {
+        logits.read(first + i, batch.rows[i]);
+      }
+      full.add(batch);
+    }
+    return pending() == 0 ? FinishReason.LENGTH : null;
+  }
+
+  @Override
+  void tellEnd(FinishReason why, @Nullable Throwable failure) {
+    reason = why;
+    error = failure;
+    full.add(END);
+  }
+
+  /**
+   * Hands the logits over as they come; calling thread. Returns or throws when the engine is done
+   * with this job.
+   */
+  void handOver(Session.LogitsConsumer consumer) {
+    boolean ended = false;
+    try {
+      while (true) {
+        Batch batch = full.take();
+        if (batch.count == 0) {
+          ended = true;
+          break;
+        }
+        for (int i = 0; i < batch.count; i++) {
+          consumer.accept(batch.firstPosition + i, batch.rows[i]);
+        }
+        free.add(batch);
+        wakeEngine.run();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new JacquardException("interrupted while waiting for logits", e);
+    } finally {
+      if (!ended) {
+        cancel();
+        wakeEngine.run();
+        awaitEnd();
+      }
+    }
+    if (reason == FinishReason.CANCELLED) {
+      throw new IllegalStateException("the session was closed while it evaluated");
+    }
+    if (error != null) {
+      throw new JacquardException("the evaluation failed: " + error.getMessage(), error);
+    }
+  }
+
+  private void awaitEnd() {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        if (full.take().count == 0) {
+          break;
+        }
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

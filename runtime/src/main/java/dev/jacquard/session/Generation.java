@@ -1,0 +1,137 @@
+package dev.jacquard.session;
+
+import dev.jacquard.sampling.Sampler;
+import dev.jacquard.session.GenerationStatistics.Phase;
+import dev.jacquard.tokenizer.StreamingDetokenizer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tokens, one after the other: prompt rows, then for each step logits → sampler → detokeniser →
+ * stop strings → event.
+ *
+ * <p>A constraint on what may come next (a grammar, say) belongs between reading the logits and
+ * sampling, where it masks them, and is told the token right after it was sampled.
+ */
+final class Generation extends Job {
+  /**
+   * All sessions draw from the same sequence of random numbers: what a request generates depends on
+   * its seed and the session's content, not on other sessions.
+   */
+  private static final long RANDOM_SEQUENCE = 0;
+
+  private final GenerationRequest request;
+  private final Model model;
+  private final Sampler sampler;
+  private final StreamingDetokenizer detokenizer;
+  private final StopStrings stops;
+  private final GenerationStream stream;
+  private int prompt;
+  private int prefilled;
+  private int sampled;
+  private int decoded;
+  private long prefillNanos;
+  private long decodeNanos;
+  private long decodeBytes;
+
+  Generation(Session session, GenerationRequest request, Model model) {
+    super(session);
+    this.request = request;
+    this.model = model;
+    sampler = new Sampler(request.sampling(), model.vocabulary());
+    detokenizer = StreamingDetokenizer.ofContinuation(model.tokenizer());
+    stops = new StopStrings(request.stopStrings());
+    stream = new GenerationStream(this::cancel, model.engine()::wake);
+  }
+
+  GenerationStream stream() {
+    return stream;
+  }
+
+  @Override
+  @Nullable FinishReason begin() {
+    if (wantsToken() && pending() == 0) {
+      sequence().forget(sequence().length() - 1); // its logits were never read, or are gone
+    }
+    prompt = pending();
+    return prompt == 0 ? limitReached() : null;
+  }
+
+  @Override
+  boolean ready() {
+    return stream.hasRoom();
+  }
+
+  @Override
+  int firstOutput() {
+    return wantsToken() ? sequence().length() - 1 : sequence().length();
+  }
+
+  @Override
+  int maxOutputs() {
+    return 1;
+  }
+
+  @Override
+  @Nullable FinishReason receive(StepLogits logits, int first, long started) {
+    boolean prefill = prefilled < prompt;
+    if (prefill) {
+      prefilled += rows();
+      stream.put(new GenerationEvent.Prefill(prefilled, prompt));
+    } else {
+      decoded++;
+      decodeBytes += model.stepCost().bytesAt(sequence().length() - 1);
+    }
+    FinishReason reason = null;
+    if (outputs() > 0) {
+      reason = accept(sample(logits.read(first)));
+    } else if (pending() == 0) {
+      reason = limitReached();
+    }
+    long nanos = System.nanoTime() - started;
+    if (prefill) {
+      prefillNanos += nanos;
+    } else {
+      decodeNanos += nanos;
+    }
+    return reason;
+  }
+
+  private int sample(float[] logits) {
+    int position = sequence().length();
+    return sampler.sample(logits, sequence().tokens(), position, RANDOM_SEQUENCE, position);
+  }
+
+  private @Nullable FinishReason accept(int token) {
+    if (!request.ignoreEos() && model.endsGeneration(token)) {
+      return FinishReason.STOP;
+    }
+    sampled++;
+    sequence().add(token);
+    stream.put(new GenerationEvent.Token(token, stops.accept(detokenizer.push(token))));
+    if (stops.found()) {
+      return FinishReason.STOP;
+    }
+    return wantsToken() ? null : limitReached();
+  }
+
+  private boolean wantsToken() {
+    return sampled != request.maxTokens() && sequence().length() < model.context();
+  }
+
+  private FinishReason limitReached() {
+    return sampled == request.maxTokens() ? FinishReason.LENGTH : FinishReason.CONTEXT_FULL;
+  }
+
+  @Override
+  void tellEnd(FinishReason reason, @Nullable Throwable error) {
+    String text = stops.accept(detokenizer.flush()) + stops.finish();
+    stream.end(new GenerationEvent.Finished(reason, text, statistics(), error));
+  }
+
+  private GenerationStatistics statistics() {
+    return new GenerationStatistics(
+        new Phase(prefilled, prefillNanos * 1e-9),
+        new Phase(decoded, decodeNanos * 1e-9),
+        decoded == 0 ? 0 : decodeBytes / decoded);
+  }
+}

@@ -1,0 +1,111 @@
+package dev.jacquard.session;
+
+import dev.jacquard.kernels.StepInputs;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Work of one session: its ids that are not cached yet run through the model, and somebody wants
+ * outputs. Everything but {@link #cancel} happens on the engine thread.
+ */
+abstract sealed class Job permits Generation, Evaluation {
+  private final Session session;
+  private volatile boolean cancelled;
+  private boolean ended;
+  private int rows;
+  private int outputs;
+
+  Job(Session session) {
+    this.session = session;
+  }
+
+  final Session session() {
+    return session;
+  }
+
+  final TokenSequence sequence() {
+    return session.sequence();
+  }
+
+  /** Ids that are not cached. */
+  final int pending() {
+    return sequence().length() - sequence().cached();
+  }
+
+  /** Asks for the end; any thread. The engine must be woken. */
+  final void cancel() {
+    cancelled = true;
+  }
+
+  final boolean cancelled() {
+    return cancelled;
+  }
+
+  /** Prepares the first step; a reason if there is nothing to compute. */
+  abstract @Nullable FinishReason begin();
+
+  /** Whether the reader has room for what a step would bring. */
+  abstract boolean ready();
+
+  /** Position of the first token whose output is wanted. */
+  abstract int firstOutput();
+
+  /** Most outputs of one step that the reader can take. */
+  abstract int maxOutputs();
+
+  /**
+   * Puts the next rows into a step.
+   *
+   * @return whether there were any
+   */
+  final boolean plan(StepInputs inputs, int maxRows, int maxOutputsLeft) {
+    TokenSequence sequence = sequence();
+    int from = sequence.cached();
+    int to = Math.min(sequence.length(), from + maxRows);
+    int firstOutput = Math.max(from, firstOutput());
+    int wanted = Math.min(to - firstOutput, Math.min(maxOutputs(), maxOutputsLeft));
+    if (to > firstOutput) {
+      to = firstOutput + wanted;
+    }
+    if (to <= from) {
+      return false;
+    }
+    rows = to - from;
+    outputs = Math.max(0, wanted);
+    sequence.append(inputs, to, outputs);
+    return true;
+  }
+
+  /** Rows in the present step. */
+  final int rows() {
+    return rows;
+  }
+
+  /** How many of the {@link #rows}, the last ones, have outputs. */
+  final int outputs() {
+    return outputs;
+  }
+
+  /**
+   * Takes what a step brought.
+   *
+   * @param first row of the logits that holds the first of this job's outputs
+   * @param started {@link System#nanoTime} at the beginning of the step
+   * @return why the job is complete, or null if it goes on
+   */
+  abstract @Nullable FinishReason receive(StepLogits logits, int first, long started);
+
+  final boolean ended() {
+    return ended;
+  }
+
+  /** Ends the job, once: the session is free for the next call, then the reader is told. */
+  final void end(FinishReason reason, @Nullable Throwable error) {
+    if (!ended) {
+      ended = true;
+      session.endTurn();
+      tellEnd(reason, error);
+    }
+  }
+
+  abstract void tellEnd(FinishReason reason, @Nullable Throwable error);
+}

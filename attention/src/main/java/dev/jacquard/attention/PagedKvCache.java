@@ -125,7 +125,7 @@ public final class PagedKvCache implements KvCache {
   private void grow(int group, int missing) {
     int pages = storage.pages(group);
     if (missing > maxPages - pages) {
-      throw full(group, missing, "the limit is %d pages".formatted(maxPages));
+      throw full(group, missing, "the limit is " + maxPages + " pages");
     }
     int step = Math.max(missing, Math.clamp(pages, LEAST_STEP, LARGEST_STEP));
     try {
@@ -139,9 +139,15 @@ public final class PagedKvCache implements KvCache {
 
   private KvCacheFullException full(int group, int missing, String reason) {
     return new KvCacheFullException(
-        "no room for %d more pages of %d tokens of keys and values (%d bytes in use): %s; close sessions, or open the model with a shorter context"
-            .formatted(
-                missing, PAGE_TOKENS, pools[group].usedPages() * storage.pageBytes(group), reason));
+        "no room for "
+            + missing
+            + " more pages of "
+            + PAGE_TOKENS
+            + " tokens of keys and values ("
+            + pools[group].usedPages()
+            + " in use): "
+            + reason
+            + "; close sessions, or open the model with a shorter context");
   }
 
   void requireOpen() {

@@ -66,10 +66,14 @@ final class PagedKvSequence implements KvSequence {
     requireOpen();
     if (!canTruncate(newLength)) {
       throw new IllegalArgumentException(
-          newLength < 0 || newLength > length
-              ? "cannot go back to " + newLength + " of " + length + " tokens"
-              : "cannot go back from %d to %d tokens: layers with a window keep only what is at most %d behind it"
-                  .formatted(length, newLength, PagedKvCache.SLACK));
+          "cannot go back from "
+              + length
+              + " to "
+              + newLength
+              + " tokens"
+              + (newLength < 0 || newLength > length
+                  ? ""
+                  : ": layers with a window have let go what would be visible again"));
     }
     for (PageTable table : tables) {
       table.truncate(newLength);

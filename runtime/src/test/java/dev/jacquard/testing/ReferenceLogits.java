@@ -21,10 +21,10 @@ public final class ReferenceLogits {
   /** {@code [position][entry]}. */
   private final float[][] logits;
 
-  /** Over all logits of a position. */
-  private final float[] logSumExp;
+  /** Over all logits of a position; as stored (in float32) only where not all of them are. */
+  private final double[] logSumExp;
 
-  private ReferenceLogits(int vocabulary, int[][] ids, float[][] logits, float[] logSumExp) {
+  private ReferenceLogits(int vocabulary, int[][] ids, float[][] logits, double[] logSumExp) {
     this.vocabulary = vocabulary;
     this.ids = ids;
     this.logits = logits;
@@ -45,12 +45,15 @@ public final class ReferenceLogits {
     in.getInt();
     int[][] ids = new int[positions][entries];
     float[][] logits = new float[positions][entries];
-    float[] logSumExp = new float[positions];
+    double[] logSumExp = new double[positions];
     for (int p = 0; p < positions; p++) {
       logSumExp[p] = in.getFloat();
       for (int e = 0; e < entries; e++) {
         ids[p][e] = entries == vocabulary ? e : in.getInt();
         logits[p][e] = in.getFloat();
+      }
+      if (entries == vocabulary) {
+        logSumExp[p] = logSumExp(logits[p]);
       }
     }
     return new ReferenceLogits(vocabulary, ids, logits, logSumExp);

@@ -12,6 +12,7 @@ import dev.jacquard.kernels.RotaryEmbedding.Pairing;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.Weight;
+import dev.jacquard.memory.GuardPages;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.ElementFormats;
 import dev.jacquard.tensor.Shape;
@@ -69,9 +70,9 @@ public final class OpCases {
     return new Weight(name, tensor(format, shape, values));
   }
 
-  /** Encoded values in memory that lives as long as the tensor. */
+  /** Encoded values in memory that ends at a guard page and lives as long as the tensor. */
   public static Tensor tensor(ElementFormat format, Shape shape, float[] values) {
-    MemorySegment data = Arena.ofAuto().allocate(format.bytes(values.length), 32);
+    MemorySegment data = GuardPages.allocate(Arena.ofAuto(), format.bytes(values.length));
     format.encode(values, 0, values.length, data, 0);
     return new Tensor(format, shape, data);
   }

@@ -42,7 +42,8 @@ final class Engine implements AutoCloseable {
   private final StepInputs inputs;
   private final int maxOutputs;
   private final StepLogits logits;
-  private final Thread thread = Thread.ofPlatform().daemon().name("jacquard-engine").unstarted(this::run);
+  private final Thread thread =
+      Thread.ofPlatform().daemon().name("jacquard-engine").unstarted(this::run);
   private final BlockingQueue<Runnable> commands = new ArrayBlockingQueue<>(COMMANDS);
 
   /** Who was left out longest stands first. */

@@ -41,11 +41,7 @@ public record GenerationRequest(
   /** A request with default sampling, no stop strings and no limit but the context. */
   public static GenerationRequest of(int... prompt) {
     return new GenerationRequest(
-        Arrays.stream(prompt).boxed().toList(),
-        -1,
-        SamplingSettings.DEFAULT,
-        List.of(),
-        false);
+        Arrays.stream(prompt).boxed().toList(), -1, SamplingSettings.DEFAULT, List.of(), false);
   }
 
   /** The same with another limit. */

@@ -104,15 +104,14 @@ public final class Jacquard {
                 WeightCache.file(file.fingerprint() + "." + backend.name()),
                 options.progress()));
     resources.add(executable::close);
-    KvCache cache = 
+    KvCache cache =
         new PagedKvCache(
             backend.allocateKv(program.kv(), options.kvFormat()),
             available - full.weights() - full.activations());
     resources.add(cache::close);
     Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);
-    StepCost cost =
-        StepCost.of(executable.weightBytesPerStep(), program.kv(), options.kvFormat());
+    StepCost cost = StepCost.of(executable.weightBytesPerStep(), program.kv(), options.kvFormat());
     LOGGER.log(
         Level.DEBUG,
         "{0}: {1} on {2}, context {3}",
@@ -152,11 +151,7 @@ public final class Jacquard {
   }
 
   private static void requireMemory(
-      ModelFile file,
-      boolean limited,
-      MemoryEstimate full,
-      MemoryEstimate least,
-      long available) {
+      ModelFile file, boolean limited, MemoryEstimate full, MemoryEstimate least, long available) {
     MemoryEstimate needed = limited ? full : least;
     if (needed.total() > available) {
       throw new JacquardException(

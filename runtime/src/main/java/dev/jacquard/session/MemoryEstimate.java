@@ -23,8 +23,7 @@ public record MemoryEstimate(long weights, long kv, long activations) {
    * @param context tokens of the session
    * @param batchSize most rows of a step
    */
-  public static MemoryEstimate of(
-      Program program, int context, int batchSize, KvFormat kvFormat) {
+  public static MemoryEstimate of(Program program, int context, int batchSize, KvFormat kvFormat) {
     long weights = 0;
     for (Weight weight : program.weights()) {
       weights += weight.tensor().data().byteSize();

@@ -13,8 +13,7 @@ record StepCost(long weightBytes, int[] windows, long[] bytesPerVisibleToken) {
     for (int group = 0; group < bytes.length; group++) {
       bytes[group] = spec.valuesPerToken(group) * format.bytes();
     }
-    return new StepCost(
-        weightBytes, windows.stream().mapToInt(Integer::intValue).toArray(), bytes);
+    return new StepCost(weightBytes, windows.stream().mapToInt(Integer::intValue).toArray(), bytes);
   }
 
   /** Bytes read for the token at {@code position}, which sees itself. */

@@ -65,7 +65,9 @@ final class TokenSequence {
     length = length + 1;
   }
 
-  /** Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on. */
+  /**
+   * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
+   */
   void append(StepInputs inputs, int to, int outputs) {
     KvSequence sequence = kv;
     if (sequence == null) {

@@ -109,8 +109,7 @@ final class StopStringsTest {
   private static int end(String text, List<String> stops) {
     for (int to = 1; to <= text.length(); to++) {
       String head = text.substring(0, to);
-      int longest =
-          stops.stream().filter(head::endsWith).mapToInt(String::length).max().orElse(0);
+      int longest = stops.stream().filter(head::endsWith).mapToInt(String::length).max().orElse(0);
       if (longest > 0) {
         return to - longest;
       }

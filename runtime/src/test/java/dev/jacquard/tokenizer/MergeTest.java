@@ -40,8 +40,7 @@ class MergeTest {
     Random random = new Random(4);
     for (int round = 0; round < 300; round++) {
       Map<String, Object> values = TestVocabularies.bpe();
-      List<String> tokens =
-          new ArrayList<>(List.of(TestVocabularies.tokens(values)));
+      List<String> tokens = new ArrayList<>(List.of(TestVocabularies.tokens(values)));
       List<String> pieces = new ArrayList<>(List.of("a", "b", "c"));
       List<String> merges = new ArrayList<>();
       for (int i = 0; i < 12; i++) {

@@ -5,7 +5,6 @@ import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.EnumSet;
 import java.util.Random;
 
 /** A seeded matrix of one format with activations, for the tests of packed matrices. */
@@ -60,9 +59,8 @@ final class MatrixCase {
 
   /** The first {@code rows} rows of the input, prepared. */
   Activations activations(int rows) {
-    EnumSet<ActivationFamily> families = EnumSet.of(packed.family());
-    Activations x = new Activations(rows, tensor.columns(), families);
-    x.begin(rows, tensor.columns(), families);
+    Activations x = new Activations(rows, tensor.columns());
+    x.begin(rows, tensor.columns());
     x.prepare(input, 0, tensor.columns(), 0, x.panels());
     return x;
   }

@@ -110,14 +110,12 @@ final class Plan {
     for (Op op : program.ops()) {
       switch (op) {
         case Op.MatMul o -> columns = Math.max(columns, o.in().width());
-        case Op.FeedForward o ->
-            columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
+        case Op.FeedForward o -> columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
         case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.Attention _ -> {}
         case Op.Add _, Op.SelectRows _ -> {}
       }
     }
-    return new Activations(
-        Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns));
+    return new Activations(Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns));
   }
 
   private static AttentionWorkspace attentionWorkspace(Program program, int threads) {

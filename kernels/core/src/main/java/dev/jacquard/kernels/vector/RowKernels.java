@@ -113,9 +113,7 @@ final class RowKernels {
   }
 
   /** Brings rows into the form that matrices read. */
-  record Prepare(
-      float[] in, int width, Domain domain, Activations x)
-      implements RowKernel {
+  record Prepare(float[] in, int width, Domain domain, Activations x) implements RowKernel {
     @Override
     public void begin(Step step) {
       x.begin(step.rows(domain), width);

@@ -1,5 +1,6 @@
 package dev.jacquard.kernels.vector;
 
+import dev.jacquard.memory.GuardPages;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.Tensor;
@@ -7,7 +8,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 
-/** A seeded matrix of one format with activations, for the tests of packed matrices. */
+/**
+ * A seeded matrix of one format with activations, for the tests of packed matrices. File and tiles
+ * end at guard pages and are not aligned.
+ */
 final class MatrixCase {
   private final Tensor tensor;
   private final PackedMatrix packed;
@@ -34,7 +38,7 @@ final class MatrixCase {
   /** Weights and activations are drawn from a normal distribution. */
   static MatrixCase of(ElementFormat format, int rows, int columns, int inputRows, long seed) {
     Random random = new Random(seed);
-    MemorySegment data = Arena.ofAuto().allocate(format.bytes((long) rows * columns));
+    MemorySegment data = GuardPages.allocate(Arena.ofAuto(), format.bytes((long) rows * columns));
     float[] row = new float[columns];
     for (int i = 0; i < rows; i++) {
       fill(row, random, 0.05f);
@@ -50,7 +54,7 @@ final class MatrixCase {
     PackedLayout layout = PackedMatrices.layoutFor(tensor.format());
     int tiles = PackedMatrix.tiles(tensor.rows());
     long tileBytes = layout.tileBytes(tensor.columns());
-    MemorySegment packed = Arena.ofAuto().allocate(tiles * tileBytes);
+    MemorySegment packed = GuardPages.allocate(Arena.ofAuto(), tiles * tileBytes);
     for (int tile = 0; tile < tiles; tile++) {
       layout.packTile(tensor, tile, packed, tile * tileBytes);
     }

@@ -59,11 +59,17 @@ final class ReferenceExecutable implements Executable {
 
   private static float[] allocate(String what, int rows, int width) {
     long size = (long) rows * width;
-    if (size != (int) size) {
+    try {
+      return new float[Math.toIntExact(size)];
+    } catch (OutOfMemoryError | ArithmeticException e) {
       throw new BackendException(
-          what + " of " + rows + " rows is too large; compile for fewer rows or outputs");
+          "no memory for "
+              + size
+              + " numbers of "
+              + what
+              + "; compile for fewer rows or outputs, or give the JVM a larger heap",
+          e);
     }
-    return new float[(int) size];
   }
 
   private int maxRows(Slot slot) {

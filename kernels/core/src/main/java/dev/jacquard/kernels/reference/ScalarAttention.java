@@ -75,9 +75,8 @@ final class ScalarAttention {
     int firstQuery = (row * op.heads() + kvHead * shared) * keySize;
     int t = 0;
     for (int e = 0; e < view.size(); e++) {
-      int start = Math.max(0, first - view.firstPosition(e));
-      int end = Math.min(view.length(e), last + 1 - view.firstPosition(e));
-      for (int offset = start; offset < end; offset++, t++) {
+      int end = end(view, e, last);
+      for (int offset = start(view, e, first); offset < end; offset++, t++) {
         kv.readKey(op.layer(), view.page(e), offset, kvHead, vector);
         for (int h = 0; h < shared; h++) {
           double score = dot(query, firstQuery + h * keySize, vector, keySize) * op.scale();
@@ -94,9 +93,8 @@ final class ScalarAttention {
     Arrays.fill(sum, 0, valueSize * shared, 0);
     t = 0;
     for (int e = 0; e < view.size(); e++) {
-      int start = Math.max(0, first - view.firstPosition(e));
-      int end = Math.min(view.length(e), last + 1 - view.firstPosition(e));
-      for (int offset = start; offset < end; offset++, t++) {
+      int end = end(view, e, last);
+      for (int offset = start(view, e, first); offset < end; offset++, t++) {
         kv.readValue(op.layer(), view.page(e), offset, kvHead, vector);
         for (int h = 0; h < shared; h++) {
           double probability = scores[h * tokens + t];
@@ -115,11 +113,19 @@ final class ScalarAttention {
   private static int visible(KvView view, int first, int last) {
     int tokens = 0;
     for (int e = 0; e < view.size(); e++) {
-      int start = Math.max(0, first - view.firstPosition(e));
-      int end = Math.min(view.length(e), last + 1 - view.firstPosition(e));
-      tokens += Math.max(0, end - start);
+      tokens += Math.max(0, end(view, e, last) - start(view, e, first));
     }
     return tokens;
+  }
+
+  /** Offset, in its page, of the first token of an entry from position {@code first} on. */
+  private static int start(KvView view, int entry, int first) {
+    return Math.max(0, first - view.firstPosition(entry));
+  }
+
+  /** Offset behind the last token of an entry up to position {@code last}. */
+  private static int end(KvView view, int entry, int last) {
+    return Math.min(view.length(entry), last + 1 - view.firstPosition(entry));
   }
 
   private static double dot(float[] a, int from, float[] b, int count) {

@@ -1,9 +1,7 @@
 package dev.jacquard.kernels.vector;
 
-import java.util.Set;
-
 /**
- * Rows of activations in the forms that kernels read, prepared once per input and shared by all
+ * Rows of activations in the form that kernels read, prepared once per input and shared by all
  * matrices that are applied to it. Use: {@link #begin}, then {@link #prepare} for all panels (by
  * any threads, disjoint), then, after a barrier, any number of products.
  *
@@ -22,7 +20,6 @@ final class Activations {
   private final int capacity;
   private int rows;
   private int columns;
-  private boolean floating;
 
   /** Floats, panel after panel. */
   final float[] floats;
@@ -32,23 +29,17 @@ final class Activations {
    *
    * @param maxRows most rows
    * @param maxColumns most columns
-   * @param families the forms that will be asked for
    */
-  Activations(int maxRows, int maxColumns, Set<ActivationFamily> families) {
+  Activations(int maxRows, int maxColumns) {
     int padded = (maxRows + PANEL - 1) / PANEL * PANEL;
     capacity = Math.multiplyExact(padded, maxColumns);
-    floats = new float[families.contains(ActivationFamily.FLOAT) ? capacity : 0];
+    floats = new float[capacity];
   }
 
-  /**
-   * Starts a new input.
-   *
-   * @param families the forms that the matrices of this input need
-   */
-  void begin(int rows, int columns, Set<ActivationFamily> families) {
+  /** Starts a new input. */
+  void begin(int rows, int columns) {
     this.rows = rows;
     this.columns = columns;
-    floating = families.contains(ActivationFamily.FLOAT);
     if (panels() * width() * columns > capacity) {
       throw new IllegalArgumentException(
           rows + " rows of " + columns + " columns exceed buffers of " + capacity);
@@ -79,13 +70,11 @@ final class Activations {
    */
   void prepare(float[] source, int offset, int stride, int firstPanel, int lastPanel) {
     for (int panel = firstPanel; panel < lastPanel; panel++) {
-      if (floating) {
-        prepareFloats(source, offset, stride, panel);
-      }
+      preparePanel(source, offset, stride, panel);
     }
   }
 
-  private void prepareFloats(float[] source, int offset, int stride, int panel) {
+  private void preparePanel(float[] source, int offset, int stride, int panel) {
     if (rows == 1) {
       System.arraycopy(source, offset, floats, 0, columns);
       return;

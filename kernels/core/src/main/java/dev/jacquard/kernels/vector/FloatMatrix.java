@@ -22,11 +22,6 @@ abstract class FloatMatrix extends PackedMatrix {
     super(rows, columns, data);
   }
 
-  @Override
-  final ActivationFamily family() {
-    return ActivationFamily.FLOAT;
-  }
-
   /** Expands {@code count} columns from {@code first} of a tile to {@link Scratch#panel}. */
   abstract void expand(int tile, int first, int count, Scratch scratch);
 

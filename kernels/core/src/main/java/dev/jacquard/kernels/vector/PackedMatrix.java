@@ -61,9 +61,6 @@ abstract class PackedMatrix {
     return data.byteSize();
   }
 
-  /** The form of activations it needs. */
-  abstract ActivationFamily family();
-
   /** Name of the kernel, for people. */
   abstract String kernel();
 
@@ -72,7 +69,7 @@ abstract class PackedMatrix {
    * out[outOffset + r·outStride + i] = Σ_k x[r][k]·W[i][k]} for the outputs i of these tiles. Calls
    * for disjoint tiles may run at the same time.
    *
-   * @param x prepared for this {@link #family()}, {@link #columns()} wide
+   * @param x prepared rows, {@link #columns()} wide
    */
   abstract void multiply(
       Activations x, int firstTile, int lastTile, float[] out, int outOffset, int outStride);

@@ -11,11 +11,9 @@ import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.Weight;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Turns ops into stages, and owns the buffers that the stages work on. */
@@ -109,25 +107,15 @@ final class Plan {
 
   private Activations activations(Program program) {
     int columns = 0;
-    Set<ActivationFamily> families = EnumSet.noneOf(ActivationFamily.class);
     for (Op op : program.ops()) {
       switch (op) {
-        case Op.MatMul o -> {
-          columns = Math.max(columns, o.in().width());
-          o.projections().forEach(p -> families.add(matrix(p.linear()).family()));
-        }
-        case Op.FeedForward o -> {
-          columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
-          families.add(matrix(o.gate()).family());
-          families.add(matrix(o.up()).family());
-          families.add(matrix(o.down()).family());
-        }
+        case Op.MatMul o -> columns = Math.max(columns, o.in().width());
+        case Op.FeedForward o -> columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
         case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.Attention _ -> {}
         case Op.Add _, Op.SelectRows _ -> {}
       }
     }
-    return new Activations(
-        Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns), families);
+    return new Activations(Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns));
   }
 
   private static AttentionWorkspace attentionWorkspace(Program program, int threads) {
@@ -228,13 +216,11 @@ final class Plan {
 
   private void multiply(Op.MatMul op, List<Part> parts) {
     Domain domain = op.in().domain();
-    Set<ActivationFamily> families = EnumSet.noneOf(ActivationFamily.class);
     List<MatMulStage.Product> products = new ArrayList<>();
     for (Op.Projection p : op.projections()) {
-      families.add(matrix(p.linear()).family());
       products.add(product(p.linear(), of(p.out())));
     }
-    parts.add(prepare(of(op.in()), op.in().width(), domain, families));
+    parts.add(prepare(of(op.in()), op.in().width(), domain));
     parts.add(new Part.Whole(new MatMulStage(domain, x, products)));
   }
 
@@ -243,18 +229,16 @@ final class Plan {
     PackedMatrix up = matrix(op.up());
     MatMulStage.Product gate = product(op.gate(), hidden);
     MatMulStage.Product down = product(op.down(), of(op.out()));
-    parts.add(
-        prepare(
-            of(op.in()), op.in().width(), domain, EnumSet.of(gate.matrix().family(), up.family())));
+    parts.add(prepare(of(op.in()), op.in().width(), domain));
     parts.add(
         new Part.Whole(
             new GateStage(domain, x, gate, up, bias(op.up()), op.activation(), upValues)));
-    parts.add(prepare(hidden, op.hidden(), domain, EnumSet.of(down.matrix().family())));
+    parts.add(prepare(hidden, op.hidden(), domain));
     parts.add(new Part.Whole(new MatMulStage(domain, x, List.of(down))));
   }
 
-  private Part prepare(float[] in, int width, Domain domain, Set<ActivationFamily> families) {
-    return new Part.Rows(domain, new RowKernels.Prepare(in, width, domain, x, families));
+  private Part prepare(float[] in, int width, Domain domain) {
+    return new Part.Rows(domain, new RowKernels.Prepare(in, width, domain, x));
   }
 
   /** A kernel that reads what a step says about each of its rows. */

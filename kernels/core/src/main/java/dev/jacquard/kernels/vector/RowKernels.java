@@ -5,7 +5,6 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.StepInputs;
-import java.util.Set;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
@@ -113,13 +112,11 @@ final class RowKernels {
     }
   }
 
-  /** Brings rows into the forms that matrices read. */
-  record Prepare(
-      float[] in, int width, Domain domain, Activations x, Set<ActivationFamily> families)
-      implements RowKernel {
+  /** Brings rows into the form that matrices read. */
+  record Prepare(float[] in, int width, Domain domain, Activations x) implements RowKernel {
     @Override
     public void begin(Step step) {
-      x.begin(step.rows(domain), width, families);
+      x.begin(step.rows(domain), width);
     }
 
     @Override

@@ -1,14 +1,17 @@
 package dev.jacquard.kernels.vector;
 
+import dev.jacquard.memory.GuardPages;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.EnumSet;
 import java.util.Random;
 
-/** A seeded matrix of one format with activations, for the tests of packed matrices. */
+/**
+ * A seeded matrix of one format with activations, for the tests of packed matrices. File and tiles
+ * end at guard pages and are not aligned.
+ */
 final class MatrixCase {
   private final Tensor tensor;
   private final PackedMatrix packed;
@@ -35,7 +38,7 @@ final class MatrixCase {
   /** Weights and activations are drawn from a normal distribution. */
   static MatrixCase of(ElementFormat format, int rows, int columns, int inputRows, long seed) {
     Random random = new Random(seed);
-    MemorySegment data = Arena.ofAuto().allocate(format.bytes((long) rows * columns));
+    MemorySegment data = GuardPages.allocate(Arena.ofAuto(), format.bytes((long) rows * columns));
     float[] row = new float[columns];
     for (int i = 0; i < rows; i++) {
       fill(row, random, 0.05f);
@@ -51,7 +54,7 @@ final class MatrixCase {
     PackedLayout layout = PackedMatrices.layoutFor(tensor.format());
     int tiles = PackedMatrix.tiles(tensor.rows());
     long tileBytes = layout.tileBytes(tensor.columns());
-    MemorySegment packed = Arena.ofAuto().allocate(tiles * tileBytes);
+    MemorySegment packed = GuardPages.allocate(Arena.ofAuto(), tiles * tileBytes);
     for (int tile = 0; tile < tiles; tile++) {
       layout.packTile(tensor, tile, packed, tile * tileBytes);
     }
@@ -60,9 +63,8 @@ final class MatrixCase {
 
   /** The first {@code rows} rows of the input, prepared. */
   Activations activations(int rows) {
-    EnumSet<ActivationFamily> families = EnumSet.of(packed.family());
-    Activations x = new Activations(rows, tensor.columns(), families);
-    x.begin(rows, tensor.columns(), families);
+    Activations x = new Activations(rows, tensor.columns());
+    x.begin(rows, tensor.columns());
     x.prepare(input, 0, tensor.columns(), 0, x.panels());
     return x;
   }

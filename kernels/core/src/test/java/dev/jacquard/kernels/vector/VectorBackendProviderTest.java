@@ -81,6 +81,8 @@ class VectorBackendProviderTest {
     while (error.getCause() != null) {
       error = error.getCause();
     }
-    assertTrue(error.toString().contains("must be 128, 256 or 512, not 100"), error.toString());
+    assertTrue(
+        String.valueOf(error.getMessage()).contains("must be 128, 256 or 512, not 100"),
+        error.toString());
   }
 }

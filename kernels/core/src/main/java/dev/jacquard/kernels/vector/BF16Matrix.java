@@ -30,7 +30,7 @@ final class BF16Matrix extends FloatMatrix {
   @Override
   void expand(int tile, int first, int count, Scratch scratch) {
     long at = tile * tileBytes + (long) first * COLUMN_BYTES;
-    scratch.bfloatsToFloats(data, at, count * TILE, scratch.panel);
+    Scratch.bfloatsToFloats(data, at, count * TILE, scratch.panel);
   }
 
   private static final class Layout implements PackedLayout {

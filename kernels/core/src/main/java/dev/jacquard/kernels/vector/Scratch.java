@@ -9,11 +9,19 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
 
 /** Buffers of one computing thread, small enough for its first caches. */
 final class Scratch {
   private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);
+
+  /** As many shorts as a vector has floats. */
+  private static final VectorSpecies<Short> HALVES =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(Lanes.bits() / 2));
+
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
 
@@ -52,11 +60,18 @@ final class Scratch {
     }
   }
 
-  /** Converts {@code count} bfloat16 numbers: the upper halves of floats. */
-  void bfloatsToFloats(MemorySegment source, long offset, int count, float[] target) {
-    MemorySegment.copy(source, SHORT, offset, halves, 0, count);
-    for (int i = 0; i < count; i++) {
-      target[i] = Float.intBitsToFloat(halves[i] << 16);
+  /**
+   * Converts bfloat16 numbers, the upper halves of floats.
+   *
+   * @param count a multiple of {@link PackedMatrix#TILE}
+   */
+  static void bfloatsToFloats(MemorySegment source, long offset, int count, float[] target) {
+    for (int i = 0; i < count; i += FLOATS) {
+      ShortVector halves = ShortVector.fromMemorySegment(HALVES, source, offset + i * 2L, ORDER);
+      ((IntVector) halves.castShape(INT, 0))
+          .lanewise(VectorOperators.LSHL, 16)
+          .reinterpretAsFloats()
+          .intoArray(target, i);
     }
   }
 

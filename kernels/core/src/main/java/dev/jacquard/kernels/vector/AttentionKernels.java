@@ -118,14 +118,6 @@ final class AttentionKernels {
     }
   }
 
-  /** {@code limit · tanh(score / limit)} of {@code count} scores, a multiple of 16. */
-  static void cap(float[] scores, int at, int count, float limit) {
-    for (int i = at; i < at + count; i += FLOATS) {
-      FloatVector s = vector(scores, i);
-      VectorMath.tanh(s.div(limit)).mul(limit).intoArray(scores, i);
-    }
-  }
-
   /** The largest of {@code scores[from … to)}, a multiple of 16; NaN if one is NaN. */
   static float maximum(float[] scores, int from, int to) {
     FloatVector m = FloatVector.fromArray(FLOAT, scores, from);
@@ -141,12 +133,14 @@ final class AttentionKernels {
    */
   static float exponentials(float[] scores, int from, int to, float maximum, float[] chains) {
     float shift = maximum == Float.NEGATIVE_INFINITY ? 0 : maximum;
+    for (int i = from; i < to; i++) {
+      scores[i] -= shift;
+    }
+    VectorMath.exp(scores, from, to - from);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
       FloatVector sum = FloatVector.zero(FLOAT);
       for (int i = from + lane; i < to; i += PAGE_TOKENS) {
-        FloatVector e = VectorMath.exp(FloatVector.fromArray(FLOAT, scores, i).sub(shift));
-        e.intoArray(scores, i);
-        sum = sum.add(e);
+        sum = sum.add(FloatVector.fromArray(FLOAT, scores, i));
       }
       sum.intoArray(chains, lane);
     }

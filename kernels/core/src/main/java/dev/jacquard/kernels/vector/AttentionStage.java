@@ -391,7 +391,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       return;
     }
     for (int q = 0; q < queries; q++) {
-      AttentionKernels.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
+      VectorMath.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
     }
   }
 

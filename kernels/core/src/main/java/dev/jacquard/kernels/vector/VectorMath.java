@@ -13,7 +13,8 @@ import jdk.incubator.vector.VectorOperators;
  * FloatVector.lanewise(EXP)} and {@code reduceLanes(ADD)} promise neither.
  *
  * <p>They take arrays, not vectors: a vector that is passed to a method which the compiler does not
- * inline is an object on the heap, and no method of ours can be forced to be inlined.
+ * inline is an object on the heap, and no method of ours can be forced to be inlined: not even one
+ * of a line.
  */
 final class VectorMath {
   private static final float LOG2_E = 0x1.715476p0f;
@@ -38,17 +39,21 @@ final class VectorMath {
     int i = at;
     for (; i + FLOATS <= at + count; i += FLOATS) {
       FloatVector v = FloatVector.fromArray(FLOAT, x, i);
-      FloatVector shifted = v.fma(broadcast(LOG2_E), broadcast(ROUND));
+      FloatVector shifted =
+          v.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, ROUND));
       FloatVector n = shifted.sub(ROUND);
-      FloatVector r = n.fma(broadcast(-LN2_LOW), n.fma(broadcast(-LN2_HIGH), v));
-      FloatVector p = broadcast(1f / 5040);
-      p = p.fma(r, broadcast(1f / 720));
-      p = p.fma(r, broadcast(1f / 120));
-      p = p.fma(r, broadcast(1f / 24));
-      p = p.fma(r, broadcast(1f / 6));
-      p = p.fma(r, broadcast(0.5f));
-      p = p.fma(r, broadcast(1));
-      p = p.fma(r, broadcast(1));
+      FloatVector r =
+          n.fma(
+              FloatVector.broadcast(FLOAT, -LN2_LOW),
+              n.fma(FloatVector.broadcast(FLOAT, -LN2_HIGH), v));
+      FloatVector p = FloatVector.broadcast(FLOAT, 1f / 5040);
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 720));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 120));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 24));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 6));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 0.5f));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
       // The low bits of `shifted` are n: shifted to the exponent they multiply by 2ⁿ.
       IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
       p.reinterpretAsInts()
@@ -175,9 +180,5 @@ final class VectorMath {
       }
     }
     return values[0];
-  }
-
-  private static FloatVector broadcast(float x) {
-    return FloatVector.broadcast(FLOAT, x);
   }
 }

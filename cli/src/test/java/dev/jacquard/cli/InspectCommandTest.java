@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.testing.NanScale;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -65,6 +66,13 @@ class InspectCommandTest {
     Outcome outcome = Outcome.of("inspect", "--verify", "-m", broken.toString());
     assertEquals(ExitCode.FAILED, outcome.code());
     assertTrue(outcome.out().contains("1 NaN"), outcome.out());
+  }
+
+  @Test
+  void aScaleThatIsNoNumberIsFoundWithItsTensor(@TempDir Path folder) throws IOException {
+    Outcome outcome = Outcome.of("inspect", "--verify", "-m", NanScale.write(folder).toString());
+    assertEquals(ExitCode.FAILED, outcome.code());
+    assertTrue(outcome.out().contains(NanScale.TENSOR + " has 32 NaN"), outcome.out());
   }
 
   @Test

@@ -22,13 +22,17 @@ final class PackedMatrices implements AutoCloseable {
   /** Less than this is packed in a moment and gets no file. */
   private static final long SMALL = 64L << 20;
 
+  /** Throws if the memory has lost pages. */
+  private final Runnable check;
+
   /** Frees the memory of all matrices. */
   private final Runnable release;
 
   private final Map<String, PackedMatrix> byName;
   private boolean closed;
 
-  private PackedMatrices(PackingPlan plan, MemorySegment region, Runnable release) {
+  private PackedMatrices(PackingPlan plan, MemorySegment region, Runnable check, Runnable release) {
+    this.check = check;
     this.release = release;
     Map<String, PackedMatrix> views = new HashMap<>();
     for (PackingPlan.Entry entry : plan.entries()) {
@@ -66,7 +70,8 @@ final class PackedMatrices implements AutoCloseable {
     PackedMatrices matrices =
         file == null
             ? inMemory(plan, options, pool)
-            : new PackedMatrices(plan, PackedCache.region(file, plan), file::close);
+            : new PackedMatrices(
+                plan, PackedCache.region(file, plan), file::requireIntact, file::close);
     options.progress().accept(1);
     return matrices;
   }
@@ -90,7 +95,7 @@ final class PackedMatrices implements AutoCloseable {
         entry.pack(pool, region.asSlice(entry.offset(), entry.bytes()));
         options.progress().accept((double) (entry.offset() + entry.bytes()) / plan.bytes());
       }
-      return new PackedMatrices(plan, region, arena::close);
+      return new PackedMatrices(plan, region, () -> {}, arena::close);
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
@@ -104,6 +109,16 @@ final class PackedMatrices implements AutoCloseable {
       throw new IllegalArgumentException(weight + " was not packed");
     }
     return matrix;
+  }
+
+  /**
+   * Checks that a mapped file still has its bytes, before a step reads them. A file that is
+   * shortened during a step ends the JVM: the kernels load vectors from it.
+   *
+   * @throws dev.jacquard.memory.JacquardException if the file was shortened
+   */
+  void requireIntact() {
+    check.run();
   }
 
   /** Bytes of all packed matrices. */

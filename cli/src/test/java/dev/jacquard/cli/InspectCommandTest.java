@@ -84,7 +84,7 @@ class InspectCommandTest {
   }
 
   @Test
-  void unknownArchitecturesCanBeInspected(@TempDir Path folder) throws IOException {
+  void unknownArchitecturesCanBeInspectedAndTokenize(@TempDir Path folder) throws IOException {
     byte[] bytes = Files.readAllBytes(TestData.resource("architectures/llama.gguf"));
     String text = new String(bytes, StandardCharsets.ISO_8859_1);
     int place = text.indexOf("llama", text.indexOf("general.architecture"));
@@ -95,5 +95,10 @@ class InspectCommandTest {
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     assertTrue(outcome.out().contains("'lamma' is not known"), outcome.out());
     assertTrue(outcome.out().contains("blk.0.attn_q.weight"), outcome.out());
+    String[] tokenize = {"tokenize", "int x", "-m", unknown.toString()};
+    Outcome ids = Outcome.of(tokenize);
+    assertEquals(ExitCode.OK, ids.code(), ids.err());
+    tokenize[3] = TestData.resource("architectures/llama.gguf").toString();
+    assertEquals(Outcome.of(tokenize).out(), ids.out());
   }
 }

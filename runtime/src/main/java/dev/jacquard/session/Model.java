@@ -1,5 +1,6 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.modelfile.ModelFile;
@@ -76,15 +77,26 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * A new, empty session; the caller closes it.
+   * A new, empty session that reads every visible token; the caller closes it.
    *
    * @throws IllegalStateException if the model is closed
    */
   public Session newSession() {
+    return newSession(AttentionPolicy.DENSE);
+  }
+
+  /**
+   * A new, empty session; the caller closes it.
+   *
+   * @param policy which cached pages its steps read, and those of its forks; asked on the engine
+   *     thread
+   * @throws IllegalStateException if the model is closed
+   */
+  public Session newSession(AttentionPolicy policy) {
     if (engine.closed()) {
       throw new IllegalStateException("the model is closed");
     }
-    return new Session(this, new TokenSequence(engine.cache()));
+    return new Session(this, new TokenSequence(engine.cache(), policy));
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

@@ -16,16 +16,19 @@ import org.jspecify.annotations.Nullable;
  */
 final class TokenSequence {
   private final KvCache cache;
+  private final AttentionPolicy policy;
   private @Nullable KvSequence kv;
   private int[] tokens;
   private volatile int length;
 
-  TokenSequence(KvCache cache) {
-    this(cache, null, new int[64], 0);
+  TokenSequence(KvCache cache, AttentionPolicy policy) {
+    this(cache, policy, null, new int[64], 0);
   }
 
-  private TokenSequence(KvCache cache, @Nullable KvSequence kv, int[] tokens, int length) {
+  private TokenSequence(
+      KvCache cache, AttentionPolicy policy, @Nullable KvSequence kv, int[] tokens, int length) {
     this.cache = cache;
+    this.policy = policy;
     this.kv = kv;
     this.tokens = tokens;
     this.length = length;
@@ -65,7 +68,7 @@ final class TokenSequence {
       sequence = cache.newSequence();
       kv = sequence;
     }
-    sequence.append(inputs, tokens, sequence.length(), to, outputs, AttentionPolicy.DENSE);
+    sequence.append(inputs, tokens, sequence.length(), to, outputs, policy);
   }
 
   /** Forgets ids from {@code end} on. */
@@ -100,6 +103,6 @@ final class TokenSequence {
 
   /** A copy that shares cached pages. */
   TokenSequence fork() {
-    return new TokenSequence(cache, kv == null ? null : kv.fork(), tokens.clone(), length);
+    return new TokenSequence(cache, policy, kv == null ? null : kv.fork(), tokens.clone(), length);
   }
 }

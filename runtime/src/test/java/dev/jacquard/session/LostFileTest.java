@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class LostFileTest {
   /**
    * Either the check before a step notices, or, without it, a step that reads a lost page. The
-   * vector backend reads packed copies, no page of the file, so that only the check can notice.
+   * vector backend soon reads packed copies alone, so that only the check is sure to notice.
    */
   @ParameterizedTest
   @CsvSource({"reference, checked", "reference, unchecked", "vector, checked"})

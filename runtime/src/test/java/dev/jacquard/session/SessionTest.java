@@ -12,6 +12,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.memory.JacquardException;
 import dev.jacquard.session.TestModels.Output;
 import java.util.ArrayList;
@@ -69,6 +71,43 @@ final class SessionTest {
         float[][] rest = logits(parts, Arrays.copyOfRange(tokens, 33, 80), 20);
         assertArrayEquals(Arrays.copyOfRange(expected, 60, 80), rest);
       }
+    }
+  }
+
+  /**
+   * Here each step reads the pages of its own rows only. Rotation depends on distances only, so
+   * that a page gives what it gives at the beginning of a text.
+   */
+  @Test
+  void aSessionAndItsForksReadWhatTheirPolicySelects() {
+    int page = KvStorage.PAGE_TOKENS;
+    int[] tokens = ids("llama", 4 * page);
+    AttentionPolicy ownPages =
+        (live, window, firstPosition, selected) -> {
+          for (int i = 0; i < live.size(); i++) {
+            if (live.firstPosition(i) >= firstPosition) {
+              selected.add(live.page(i), live.firstPosition(i), live.length(i));
+            }
+          }
+        };
+    try (Model model = TestModels.open("llama", OPTIONS.withBatchSize(page));
+        Session session = model.newSession(ownPages)) {
+      assertReadsLike(model, session, Arrays.copyOf(tokens, 2 * page));
+      try (Session fork = session.fork()) {
+        assertReadsLike(model, fork, Arrays.copyOfRange(tokens, 2 * page, 4 * page));
+      }
+    }
+  }
+
+  /** The second page's logits are those of the page alone, and not those of the whole text. */
+  private static void assertReadsLike(Model model, Session session, int[] twoPages) {
+    int page = KvStorage.PAGE_TOKENS;
+    try (Session alone = model.newSession();
+        Session dense = model.newSession()) {
+      float[] expected = logits(alone, Arrays.copyOfRange(twoPages, page, 2 * page), 1)[0];
+      assertArrayEquals(expected, logits(session, twoPages, 1)[0], 1e-4f);
+      float[] whole = logits(dense, twoPages, 1)[0];
+      assertTrue(Math.abs(whole[0] - expected[0]) > 1e-2, whole[0] + " and " + expected[0]);
     }
   }
 

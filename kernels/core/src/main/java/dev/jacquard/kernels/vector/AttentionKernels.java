@@ -31,16 +31,16 @@ final class AttentionKernels {
       FloatVector s13 = FloatVector.zero(FLOAT);
       for (int d = 0; d < keySize; d++) {
         int k = d * PAGE_TOKENS + lane;
-        FloatVector k0 = vector(keys, k);
-        FloatVector k1 = vector(keys, k + page);
-        FloatVector k2 = vector(keys, k + 2 * page);
-        FloatVector k3 = vector(keys, k + 3 * page);
-        FloatVector q0 = broadcast(q[at + d]);
+        FloatVector k0 = FloatVector.fromArray(FLOAT, keys, k);
+        FloatVector k1 = FloatVector.fromArray(FLOAT, keys, k + page);
+        FloatVector k2 = FloatVector.fromArray(FLOAT, keys, k + 2 * page);
+        FloatVector k3 = FloatVector.fromArray(FLOAT, keys, k + 3 * page);
+        FloatVector q0 = FloatVector.broadcast(FLOAT, q[at + d]);
         s00 = k0.fma(q0, s00);
         s01 = k1.fma(q0, s01);
         s02 = k2.fma(q0, s02);
         s03 = k3.fma(q0, s03);
-        FloatVector q1 = broadcast(q[at + keySize + d]);
+        FloatVector q1 = FloatVector.broadcast(FLOAT, q[at + keySize + d]);
         s10 = k0.fma(q1, s10);
         s11 = k1.fma(q1, s11);
         s12 = k2.fma(q1, s12);
@@ -67,11 +67,11 @@ final class AttentionKernels {
       FloatVector s03 = FloatVector.zero(FLOAT);
       for (int d = 0; d < keySize; d++) {
         int k = d * PAGE_TOKENS + lane;
-        FloatVector k0 = vector(keys, k);
-        FloatVector k1 = vector(keys, k + page);
-        FloatVector k2 = vector(keys, k + 2 * page);
-        FloatVector k3 = vector(keys, k + 3 * page);
-        FloatVector q0 = broadcast(q[at + d]);
+        FloatVector k0 = FloatVector.fromArray(FLOAT, keys, k);
+        FloatVector k1 = FloatVector.fromArray(FLOAT, keys, k + page);
+        FloatVector k2 = FloatVector.fromArray(FLOAT, keys, k + 2 * page);
+        FloatVector k3 = FloatVector.fromArray(FLOAT, keys, k + 3 * page);
+        FloatVector q0 = FloatVector.broadcast(FLOAT, q[at + d]);
         s00 = k0.fma(q0, s00);
         s01 = k1.fma(q0, s01);
         s02 = k2.fma(q0, s02);
@@ -93,11 +93,11 @@ final class AttentionKernels {
       FloatVector s2 = FloatVector.zero(FLOAT);
       FloatVector s3 = FloatVector.zero(FLOAT);
       for (int d = 0; d < keySize; d++) {
-        FloatVector k = vector(keys, d * PAGE_TOKENS + lane);
-        s0 = k.fma(broadcast(q[at + d]), s0);
-        s1 = k.fma(broadcast(q[at + keySize + d]), s1);
-        s2 = k.fma(broadcast(q[at + 2 * keySize + d]), s2);
-        s3 = k.fma(broadcast(q[at + 3 * keySize + d]), s3);
+        FloatVector k = FloatVector.fromArray(FLOAT, keys, d * PAGE_TOKENS + lane);
+        s0 = k.fma(FloatVector.broadcast(FLOAT, q[at + d]), s0);
+        s1 = k.fma(FloatVector.broadcast(FLOAT, q[at + keySize + d]), s1);
+        s2 = k.fma(FloatVector.broadcast(FLOAT, q[at + 2 * keySize + d]), s2);
+        s3 = k.fma(FloatVector.broadcast(FLOAT, q[at + 3 * keySize + d]), s3);
       }
       s0.intoArray(target, to + lane);
       s1.intoArray(target, to + stride + lane);
@@ -111,18 +111,10 @@ final class AttentionKernels {
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
       FloatVector s0 = FloatVector.zero(FLOAT);
       for (int d = 0; d < keySize; d++) {
-        FloatVector k = vector(keys, d * PAGE_TOKENS + lane);
-        s0 = k.fma(broadcast(q[at + d]), s0);
+        FloatVector k = FloatVector.fromArray(FLOAT, keys, d * PAGE_TOKENS + lane);
+        s0 = k.fma(FloatVector.broadcast(FLOAT, q[at + d]), s0);
       }
       s0.intoArray(target, to + lane);
-    }
-  }
-
-  /** {@code limit · tanh(score / limit)} of {@code count} scores, a multiple of 16. */
-  static void cap(float[] scores, int at, int count, float limit) {
-    for (int i = at; i < at + count; i += FLOATS) {
-      FloatVector s = vector(scores, i);
-      VectorMath.tanh(s.div(limit)).mul(limit).intoArray(scores, i);
     }
   }
 
@@ -141,12 +133,14 @@ final class AttentionKernels {
    */
   static float exponentials(float[] scores, int from, int to, float maximum, float[] chains) {
     float shift = maximum == Float.NEGATIVE_INFINITY ? 0 : maximum;
+    for (int i = from; i < to; i++) {
+      scores[i] -= shift;
+    }
+    VectorMath.exp(scores, from, to - from);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
       FloatVector sum = FloatVector.zero(FLOAT);
       for (int i = from + lane; i < to; i += PAGE_TOKENS) {
-        FloatVector e = VectorMath.exp(FloatVector.fromArray(FLOAT, scores, i).sub(shift));
-        e.intoArray(scores, i);
-        sum = sum.add(e);
+        sum = sum.add(FloatVector.fromArray(FLOAT, scores, i));
       }
       sum.intoArray(chains, lane);
     }
@@ -170,26 +164,26 @@ final class AttentionKernels {
       int at) {
     for (int d = 0; d < count; d += 4 * FLOATS) {
       int s = at + d;
-      FloatVector s00 = vector(sums, s);
-      FloatVector s01 = vector(sums, s + FLOATS);
-      FloatVector s02 = vector(sums, s + 2 * FLOATS);
-      FloatVector s03 = vector(sums, s + 3 * FLOATS);
-      FloatVector s10 = vector(sums, s + stride);
-      FloatVector s11 = vector(sums, s + stride + FLOATS);
-      FloatVector s12 = vector(sums, s + stride + 2 * FLOATS);
-      FloatVector s13 = vector(sums, s + stride + 3 * FLOATS);
+      FloatVector s00 = FloatVector.fromArray(FLOAT, sums, s);
+      FloatVector s01 = FloatVector.fromArray(FLOAT, sums, s + FLOATS);
+      FloatVector s02 = FloatVector.fromArray(FLOAT, sums, s + 2 * FLOATS);
+      FloatVector s03 = FloatVector.fromArray(FLOAT, sums, s + 3 * FLOATS);
+      FloatVector s10 = FloatVector.fromArray(FLOAT, sums, s + stride);
+      FloatVector s11 = FloatVector.fromArray(FLOAT, sums, s + stride + FLOATS);
+      FloatVector s12 = FloatVector.fromArray(FLOAT, sums, s + stride + 2 * FLOATS);
+      FloatVector s13 = FloatVector.fromArray(FLOAT, sums, s + stride + 3 * FLOATS);
       for (int t = from; t < to; t++) {
         int v = t * stride + d;
-        FloatVector v0 = vector(values, v);
-        FloatVector v1 = vector(values, v + FLOATS);
-        FloatVector v2 = vector(values, v + 2 * FLOATS);
-        FloatVector v3 = vector(values, v + 3 * FLOATS);
-        FloatVector w0 = broadcast(weights[weightsAt + t]);
+        FloatVector v0 = FloatVector.fromArray(FLOAT, values, v);
+        FloatVector v1 = FloatVector.fromArray(FLOAT, values, v + FLOATS);
+        FloatVector v2 = FloatVector.fromArray(FLOAT, values, v + 2 * FLOATS);
+        FloatVector v3 = FloatVector.fromArray(FLOAT, values, v + 3 * FLOATS);
+        FloatVector w0 = FloatVector.broadcast(FLOAT, weights[weightsAt + t]);
         s00 = v0.fma(w0, s00);
         s01 = v1.fma(w0, s01);
         s02 = v2.fma(w0, s02);
         s03 = v3.fma(w0, s03);
-        FloatVector w1 = broadcast(weights[weightsAt + weightStride + t]);
+        FloatVector w1 = FloatVector.broadcast(FLOAT, weights[weightsAt + weightStride + t]);
         s10 = v0.fma(w1, s10);
         s11 = v1.fma(w1, s11);
         s12 = v2.fma(w1, s12);
@@ -219,12 +213,12 @@ final class AttentionKernels {
       float[] sums,
       int at) {
     for (int d = first; d < stride; d += FLOATS) {
-      FloatVector s0 = vector(sums, at + d);
-      FloatVector s1 = vector(sums, at + stride + d);
+      FloatVector s0 = FloatVector.fromArray(FLOAT, sums, at + d);
+      FloatVector s1 = FloatVector.fromArray(FLOAT, sums, at + stride + d);
       for (int t = from; t < to; t++) {
-        FloatVector v = vector(values, t * stride + d);
-        s0 = v.fma(broadcast(weights[weightsAt + t]), s0);
-        s1 = v.fma(broadcast(weights[weightsAt + weightStride + t]), s1);
+        FloatVector v = FloatVector.fromArray(FLOAT, values, t * stride + d);
+        s0 = v.fma(FloatVector.broadcast(FLOAT, weights[weightsAt + t]), s0);
+        s1 = v.fma(FloatVector.broadcast(FLOAT, weights[weightsAt + weightStride + t]), s1);
       }
       s0.intoArray(sums, at + d);
       s1.intoArray(sums, at + stride + d);
@@ -242,9 +236,11 @@ final class AttentionKernels {
       float[] sums,
       int at) {
     for (int d = 0; d < stride; d += FLOATS) {
-      FloatVector s = vector(sums, at + d);
+      FloatVector s = FloatVector.fromArray(FLOAT, sums, at + d);
       for (int t = from; t < to; t++) {
-        s = vector(values, t * stride + d).fma(broadcast(weights[weightsAt + t]), s);
+        s =
+            FloatVector.fromArray(FLOAT, values, t * stride + d)
+                .fma(FloatVector.broadcast(FLOAT, weights[weightsAt + t]), s);
       }
       s.intoArray(sums, at + d);
     }
@@ -259,13 +255,5 @@ final class AttentionKernels {
           .add(FloatVector.fromArray(FLOAT, total, to + d).mul(keep))
           .intoArray(total, to + d);
     }
-  }
-
-  private static FloatVector vector(float[] source, int at) {
-    return FloatVector.fromArray(FLOAT, source, at);
-  }
-
-  private static FloatVector broadcast(float x) {
-    return FloatVector.broadcast(FLOAT, x);
   }
 }

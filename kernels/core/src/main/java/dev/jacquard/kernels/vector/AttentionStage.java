@@ -38,6 +38,9 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   /** Chunks for each thread from which no split needs to be shared. */
   private static final int TILES_PER_THREAD = 4;
 
+  /** Floats of parts, 32 MiB, beyond which each thread goes through all splits of its tiles. */
+  private static final long MOST_PARTS = 1 << 23;
+
   private final Step step;
   private final Op.Attention op;
   private final float[] query;
@@ -49,8 +52,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private final int valueSize;
   private final int valueStride;
   private final int rowsPerTile;
-  private final int partSize;
   private int tiles;
+  private int partSize;
   private boolean sharesSplits;
 
   AttentionStage(
@@ -71,7 +74,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     valueSize = layer.valueSize();
     valueStride = valueStride(valueSize);
     rowsPerTile = rowsPerTile(groupHeads);
-    partSize = rowsPerTile * groupHeads * (valueStride + 2);
   }
 
   private static int rowsPerTile(int groupHeads) {
@@ -93,15 +95,22 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     StepInputs inputs = step.inputs();
     planTiles(inputs);
     int splits = 0;
+    int rows = 0;
     long work = 0;
     for (int tile = 0; tile < tiles; tile++) {
       splits += splits(inputs, tile);
+      rows = Math.max(rows, workspace.tileRows[tile]);
       work += (long) visible(inputs, tile) * workspace.tileRows[tile];
     }
     work *= (long) op.heads() * (keySize + valueSize);
     WorkerPool pool = step.pool();
     boolean alone = pool.threads() == 1 || work < WORTH_SHARING;
-    sharesSplits = !alone && splits > tiles && tiles * kvHeads < TILES_PER_THREAD * pool.threads();
+    partSize = rows * groupHeads * (valueStride + 2);
+    sharesSplits =
+        !alone
+            && splits > tiles
+            && tiles * kvHeads < TILES_PER_THREAD * pool.threads()
+            && (long) splits * kvHeads * partSize <= MOST_PARTS;
     int items = (sharesSplits ? splits : tiles) * kvHeads;
     if (sharesSplits) {
       workspace.ensureParts(items * partSize, tiles * kvHeads);
@@ -382,7 +391,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       return;
     }
     for (int q = 0; q < queries; q++) {
-      AttentionKernels.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
+      VectorMath.cap(scores, at + q * stride, pages * PAGE_TOKENS, op.softCap());
     }
   }
 

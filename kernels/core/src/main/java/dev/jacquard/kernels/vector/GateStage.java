@@ -52,8 +52,9 @@ final class GateStage implements Stage, WorkerPool.Task {
     int grain = MatMulStage.grain(up.tiles(), step.pool().threads());
     stride = grain * TILE;
     for (int thread = 0; thread < upValues.length; thread++) {
-      if (upValues[thread].length < rows * stride) {
-        upValues[thread] = new float[rows * stride];
+      // One row more, for exponentials.
+      if (upValues[thread].length < (rows + 1) * stride) {
+        upValues[thread] = new float[(rows + 1) * stride];
       }
     }
     step.pool().run(up.tiles(), grain, this);
@@ -74,11 +75,14 @@ final class GateStage implements Stage, WorkerPool.Task {
     if (upBias != null) {
       MatMulStage.addBias(upBias, x.rows(), from, to, buffer, -first, stride);
     }
+    int exponentials = x.rows() * stride;
     for (int row = 0; row < x.rows(); row++) {
+      int at = row * width + first;
+      int upAt = row * stride;
       switch (activation) {
-        case SILU -> RowKernels.gateSilu(hidden, row * width + first, buffer, row * stride, count);
+        case SILU -> VectorMath.gateSilu(hidden, at, buffer, upAt, count, buffer, exponentials);
         case GELU_TANH ->
-            RowKernels.gateGelu(hidden, row * width + first, buffer, row * stride, count);
+            VectorMath.gateGelu(hidden, at, buffer, upAt, count, buffer, exponentials);
       }
     }
   }

@@ -22,6 +22,8 @@ final class PackedMatrices implements AutoCloseable {
   /** Less than this is packed in a moment and gets no file. */
   private static final long SMALL = 64L << 20;
 
+  private final WarmUp warmUp;
+
   /** Throws if the memory has lost pages. */
   private final Runnable check;
 
@@ -31,14 +33,18 @@ final class PackedMatrices implements AutoCloseable {
   private final Map<String, PackedMatrix> byName;
   private boolean closed;
 
-  private PackedMatrices(PackingPlan plan, MemorySegment region, Runnable check, Runnable release) {
+  private PackedMatrices(
+      PackingPlan plan, MemorySegment region, WarmUp warmUp, Runnable check, Runnable release) {
+    this.warmUp = warmUp;
     this.check = check;
     this.release = release;
     Map<String, PackedMatrix> views = new HashMap<>();
     for (PackingPlan.Entry entry : plan.entries()) {
       Weight weight = entry.weight();
       MemorySegment tiles = region.asSlice(entry.offset(), entry.bytes());
-      views.put(weight.name(), entry.layout().view(weight.rows(), weight.columns(), tiles));
+      PackedMatrix packed = entry.layout().view(weight.rows(), weight.columns(), tiles);
+      WarmUp.Kernel kernel = warmUp.kernel(entry.layout(), weight.tensor().format());
+      views.put(weight.name(), new WarmingMatrix(packed, weight.tensor(), kernel));
     }
     byName = Map.copyOf(views);
   }
@@ -59,21 +65,32 @@ final class PackedMatrices implements AutoCloseable {
   }
 
   /**
-   * Packs every matrix, once per name, or maps the file that an earlier call wrote.
+   * Packs every matrix, once per name, or maps the file that an earlier call wrote. Meanwhile their
+   * kernels begin to warm up.
    *
    * @param options names the file and is told the progress
    * @param pool its threads pack
    */
   static PackedMatrices pack(Collection<Weight> weights, CompileOptions options, WorkerPool pool) {
     PackingPlan plan = PackingPlan.of(weights);
-    MappedFile file = plan.bytes() < SMALL ? null : cached(plan, options, pool);
-    PackedMatrices matrices =
-        file == null
-            ? inMemory(plan, options, pool)
-            : new PackedMatrices(
-                plan, PackedCache.region(file, plan), file::requireIntact, file::close);
-    options.progress().accept(1);
-    return matrices;
+    WarmUp warmUp = new WarmUp();
+    for (PackingPlan.Entry entry : plan.entries()) {
+      warmUp.kernel(entry.layout(), entry.weight().tensor().format());
+    }
+    warmUp.start();
+    try {
+      MappedFile file = plan.bytes() < SMALL ? null : cached(plan, options, pool);
+      PackedMatrices matrices =
+          file == null
+              ? inMemory(plan, options, pool, warmUp)
+              : new PackedMatrices(
+                  plan, PackedCache.region(file, plan), warmUp, file::requireIntact, file::close);
+      options.progress().accept(1);
+      return matrices;
+    } catch (RuntimeException | Error e) {
+      warmUp.close();
+      throw e;
+    }
   }
 
   private static @Nullable MappedFile cached(
@@ -87,7 +104,7 @@ final class PackedMatrices implements AutoCloseable {
   }
 
   private static PackedMatrices inMemory(
-      PackingPlan plan, CompileOptions options, WorkerPool pool) {
+      PackingPlan plan, CompileOptions options, WorkerPool pool, WarmUp warmUp) {
     Arena arena = Arena.ofShared();
     try {
       MemorySegment region = arena.allocate(plan.bytes(), 64);
@@ -95,7 +112,7 @@ final class PackedMatrices implements AutoCloseable {
         entry.pack(pool, region.asSlice(entry.offset(), entry.bytes()));
         options.progress().accept((double) (entry.offset() + entry.bytes()) / plan.bytes());
       }
-      return new PackedMatrices(plan, region, () -> {}, arena::close);
+      return new PackedMatrices(plan, region, warmUp, () -> {}, arena::close);
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
@@ -131,6 +148,7 @@ final class PackedMatrices implements AutoCloseable {
   public void close() {
     if (!closed) {
       closed = true;
+      warmUp.close();
       release.run();
     }
   }

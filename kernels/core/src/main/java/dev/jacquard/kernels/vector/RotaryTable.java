@@ -84,8 +84,9 @@ final class RotaryTable implements RowKernel {
     int i = 0;
     for (; i + FLOATS <= size; i += FLOATS) {
       FloatVector v = FloatVector.fromArray(FLOAT, x, at + i);
-      FloatVector turned = v.rearrange(SWAP_NEIGHBOURS).mul(vector(sines, base + i));
-      v.fma(vector(cosines, base + i), turned).intoArray(x, at + i);
+      FloatVector turned =
+          v.rearrange(SWAP_NEIGHBOURS).mul(FloatVector.fromArray(FLOAT, sines, base + i));
+      v.fma(FloatVector.fromArray(FLOAT, cosines, base + i), turned).intoArray(x, at + i);
     }
     for (; i < size; i += 2) {
       float first = x[at + i];
@@ -103,10 +104,14 @@ final class RotaryTable implements RowKernel {
       FloatVector first = FloatVector.fromArray(FLOAT, x, at + j);
       FloatVector second = FloatVector.fromArray(FLOAT, x, at + pairs + j);
       first
-          .fma(vector(cosines, base + j), second.mul(vector(sines, base + j)))
+          .fma(
+              FloatVector.fromArray(FLOAT, cosines, base + j),
+              second.mul(FloatVector.fromArray(FLOAT, sines, base + j)))
           .intoArray(x, at + j);
       second
-          .fma(vector(cosines, base + pairs + j), first.mul(vector(sines, base + pairs + j)))
+          .fma(
+              FloatVector.fromArray(FLOAT, cosines, base + pairs + j),
+              first.mul(FloatVector.fromArray(FLOAT, sines, base + pairs + j)))
           .intoArray(x, at + pairs + j);
     }
     for (; j < pairs; j++) {
@@ -116,9 +121,5 @@ final class RotaryTable implements RowKernel {
       x[at + pairs + j] =
           Math.fma(second, cosines[base + pairs + j], first * sines[base + pairs + j]);
     }
-  }
-
-  private static FloatVector vector(float[] source, int at) {
-    return FloatVector.fromArray(FLOAT, source, at);
   }
 }

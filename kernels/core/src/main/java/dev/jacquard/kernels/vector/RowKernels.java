@@ -6,7 +6,6 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.StepInputs;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * The ops that treat each row on its own. Arrays are slots: {@code width} floats a row, row after
@@ -123,38 +122,6 @@ final class RowKernels {
     public void run(Step step, int from, int to, int thread) {
       int lastPanel = (to + Activations.PANEL - 1) / Activations.PANEL;
       x.prepare(in, 0, width, from / Activations.PANEL, lastPanel);
-    }
-  }
-
-  /** {@code gate = activation(gate) · up} for {@code count} values. */
-  static void gateSilu(float[] gate, int gateAt, float[] up, int upAt, int count) {
-    int i = 0;
-    for (; i + FLOATS <= count; i += FLOATS) {
-      VectorMath.silu(FloatVector.fromArray(FLOAT, gate, gateAt + i))
-          .mul(FloatVector.fromArray(FLOAT, up, upAt + i))
-          .intoArray(gate, gateAt + i);
-    }
-    if (i < count) {
-      VectorMask<Float> rest = FLOAT.indexInRange(i, count);
-      VectorMath.silu(FloatVector.fromArray(FLOAT, gate, gateAt + i, rest))
-          .mul(FloatVector.fromArray(FLOAT, up, upAt + i, rest))
-          .intoArray(gate, gateAt + i, rest);
-    }
-  }
-
-  /** {@code gate = gelu(gate) · up} for {@code count} values. */
-  static void gateGelu(float[] gate, int gateAt, float[] up, int upAt, int count) {
-    int i = 0;
-    for (; i + FLOATS <= count; i += FLOATS) {
-      VectorMath.geluTanh(FloatVector.fromArray(FLOAT, gate, gateAt + i))
-          .mul(FloatVector.fromArray(FLOAT, up, upAt + i))
-          .intoArray(gate, gateAt + i);
-    }
-    if (i < count) {
-      VectorMask<Float> rest = FLOAT.indexInRange(i, count);
-      VectorMath.geluTanh(FloatVector.fromArray(FLOAT, gate, gateAt + i, rest))
-          .mul(FloatVector.fromArray(FLOAT, up, upAt + i, rest))
-          .intoArray(gate, gateAt + i, rest);
     }
   }
 }

@@ -42,11 +42,21 @@ final class Scratch {
 
   private final short[] halves = new short[FloatMatrix.CHUNK * PackedMatrix.TILE];
 
+  private float[] rows = new float[0];
+
   private Scratch() {}
 
   /** The buffers of the calling thread. */
   static Scratch get() {
     return OF_THREAD.get();
+  }
+
+  /** At least {@code count} floats for whole rows of weights. */
+  float[] rows(int count) {
+    if (rows.length < count) {
+      rows = new float[count];
+    }
+    return rows;
   }
 
   /**

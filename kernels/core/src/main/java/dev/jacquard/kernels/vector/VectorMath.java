@@ -9,8 +9,12 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Functions of float vectors that give the same bits at every width, warmed up or not. {@code
+ * Functions of many floats that give the same bits at every width, warmed up or not. {@code
  * FloatVector.lanewise(EXP)} and {@code reduceLanes(ADD)} promise neither.
+ *
+ * <p>They take arrays, not vectors: a vector that is passed to a method which the compiler does not
+ * inline is an object on the heap, and no method of ours can be forced to be inlined: not even one
+ * of a line.
  */
 final class VectorMath {
   private static final float LOG2_E = 0x1.715476p0f;
@@ -27,31 +31,45 @@ final class VectorMath {
   private VectorMath() {}
 
   /**
-   * {@code eˣ}, within 2 units in the last place (tested); 0 below −87.33 and infinity above
-   * 88.7228. By {@code x = n·ln 2 + r} and the Taylor polynomial of degree 7, whose remainder on
-   * |r| ≤ ln 2 / 2 is 5e-9.
+   * Replaces {@code x[at … at + count)} by {@code eˣ}, within 2 units in the last place (tested); 0
+   * below −87.33 and infinity above 88.7228. By {@code x = n·ln 2 + r} and the Taylor polynomial of
+   * degree 7, whose remainder on |r| ≤ ln 2 / 2 is 5e-9.
    */
-  static FloatVector exp(FloatVector x) {
-    FloatVector shifted = x.fma(FloatVector.broadcast(FLOAT, LOG2_E), broadcast(ROUND));
-    FloatVector n = shifted.sub(ROUND);
-    FloatVector r = n.fma(broadcast(-LN2_LOW), n.fma(broadcast(-LN2_HIGH), x));
-    FloatVector p = broadcast(1f / 5040);
-    p = p.fma(r, broadcast(1f / 720));
-    p = p.fma(r, broadcast(1f / 120));
-    p = p.fma(r, broadcast(1f / 24));
-    p = p.fma(r, broadcast(1f / 6));
-    p = p.fma(r, broadcast(0.5f));
-    p = p.fma(r, broadcast(1));
-    p = p.fma(r, broadcast(1));
-    // The low bits of `shifted` are n: shifted to the exponent they multiply by 2ⁿ.
-    IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-    FloatVector y = p.reinterpretAsInts().add(power).reinterpretAsFloats();
-    return y.blend(0f, x.lt(SMALLEST))
-        .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, LARGEST))
-        .blend(x, x.compare(VectorOperators.NE, x));
+  static void exp(float[] x, int at, int count) {
+    int i = at;
+    for (; i + FLOATS <= at + count; i += FLOATS) {
+      FloatVector v = FloatVector.fromArray(FLOAT, x, i);
+      FloatVector shifted =
+          v.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, ROUND));
+      FloatVector n = shifted.sub(ROUND);
+      FloatVector r =
+          n.fma(
+              FloatVector.broadcast(FLOAT, -LN2_LOW),
+              n.fma(FloatVector.broadcast(FLOAT, -LN2_HIGH), v));
+      FloatVector p = FloatVector.broadcast(FLOAT, 1f / 5040);
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 720));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 120));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 24));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 6));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 0.5f));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+      p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+      // The low bits of `shifted` are n: shifted to the exponent they multiply by 2ⁿ.
+      IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      p.reinterpretAsInts()
+          .add(power)
+          .reinterpretAsFloats()
+          .blend(0f, v.lt(SMALLEST))
+          .blend(Float.POSITIVE_INFINITY, v.compare(VectorOperators.GT, LARGEST))
+          .blend(v, v.compare(VectorOperators.NE, v))
+          .intoArray(x, i);
+    }
+    for (; i < at + count; i++) {
+      x[i] = exp(x[i]);
+    }
   }
 
-  /** The same bits as {@link #exp(FloatVector)}. */
+  /** The same bits as {@link #exp(float[], int, int)}. */
   static float exp(float x) {
     if (Float.isNaN(x)) {
       return x;
@@ -77,24 +95,57 @@ final class VectorMath {
     return Float.intBitsToFloat(Float.floatToRawIntBits(p) + power);
   }
 
-  /** {@code tanh x} with an absolute error below 3e-7 (tested), by {@code 1 − 2 / (e²ˣ + 1)}. */
-  static FloatVector tanh(FloatVector x) {
-    return broadcast(1).sub(broadcast(2).div(exp(x.add(x)).add(1)));
-  }
-
-  /** {@code x · sigmoid(x)}; relative error below 4e-7 where |x| ≤ 80 (tested). */
-  static FloatVector silu(FloatVector x) {
-    return x.div(exp(x.neg()).add(1));
+  /**
+   * Replaces scores by {@code limit · tanh(score / limit)}, with an absolute error below 3e-7 ·
+   * limit (tested), by {@code tanh x = 1 − 2 / (e²ˣ + 1)}.
+   */
+  static void cap(float[] scores, int at, int count, float limit) {
+    for (int i = at; i < at + count; i++) {
+      scores[i] = scores[i] / limit * 2;
+    }
+    exp(scores, at, count);
+    for (int i = at; i < at + count; i++) {
+      scores[i] = limit * (1 - 2 / (scores[i] + 1));
+    }
   }
 
   /**
-   * GELU by the tanh formula, written {@code x · sigmoid(2u)} with {@code u = √(2/π)·(x +
-   * 0.044715·x³)}, which does not cancel; error below 1e-6 · max(|GELU(x)|, 0.1) (tested).
+   * {@code gate = gate · sigmoid(gate) · up} for {@code count} values; relative error of the first
+   * product below 4e-7 where |gate| ≤ 80 (tested).
+   *
+   * @param buffer room for {@code count} values at {@code bufferAt}
    */
-  static FloatVector geluTanh(FloatVector x) {
-    FloatVector cube = x.mul(x).mul(x);
-    FloatVector u = cube.fma(broadcast(0.044715f), x).mul(-2 * SQRT_2_OVER_PI);
-    return x.div(exp(u).add(1));
+  static void gateSilu(
+      float[] gate, int gateAt, float[] up, int upAt, int count, float[] buffer, int bufferAt) {
+    for (int i = 0; i < count; i++) {
+      buffer[bufferAt + i] = -gate[gateAt + i];
+    }
+    exp(buffer, bufferAt, count);
+    divide(gate, gateAt, up, upAt, count, buffer, bufferAt);
+  }
+
+  /**
+   * {@code gate = gelu(gate) · up} for {@code count} values. GELU by the tanh formula, written
+   * {@code x · sigmoid(2u)} with {@code u = √(2/π)·(x + 0.044715·x³)}, which does not cancel; its
+   * error is below 1e-6 · max(|GELU(x)|, 0.1) (tested).
+   *
+   * @param buffer room for {@code count} values at {@code bufferAt}
+   */
+  static void gateGelu(
+      float[] gate, int gateAt, float[] up, int upAt, int count, float[] buffer, int bufferAt) {
+    for (int i = 0; i < count; i++) {
+      float x = gate[gateAt + i];
+      buffer[bufferAt + i] = (x + 0.044715f * (x * x * x)) * (-2 * SQRT_2_OVER_PI);
+    }
+    exp(buffer, bufferAt, count);
+    divide(gate, gateAt, up, upAt, count, buffer, bufferAt);
+  }
+
+  private static void divide(
+      float[] gate, int gateAt, float[] up, int upAt, int count, float[] buffer, int bufferAt) {
+    for (int i = 0; i < count; i++) {
+      gate[gateAt + i] = gate[gateAt + i] / (buffer[bufferAt + i] + 1) * up[upAt + i];
+    }
   }
 
   /** {@code a · b} summed in 32 interleaved chains, then pairwise: one order at every width. */
@@ -129,9 +180,5 @@ final class VectorMath {
       }
     }
     return values[0];
-  }
-
-  private static FloatVector broadcast(float x) {
-    return FloatVector.broadcast(FLOAT, x);
   }
 }

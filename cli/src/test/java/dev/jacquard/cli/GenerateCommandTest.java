@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.testing.NanScale;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -151,6 +152,20 @@ class GenerateCommandTest {
     Outcome automatic = generate("-t", "1", "--batch-size", "3", "-n", "6", PROMPT);
     assertEquals(ExitCode.OK, reference.code(), reference.err());
     assertEquals(reference.out(), automatic.out());
+  }
+
+  @Test
+  void aModelThatComputesNoNumbersEndsWithAnError(@TempDir Path folder) throws IOException {
+    String model = NanScale.write(folder).toString();
+    Outcome text = generate("-m", model, "x");
+    assertEquals(ExitCode.FAILED, text.code());
+    assertEquals("", text.out());
+    assertTrue(text.err().matches("(?s).*jacquard: [^\n]*NaN[^\n]*\n"), text.err());
+    Outcome json = generate("-m", model, "--json", "x");
+    assertEquals(ExitCode.FAILED, json.code());
+    JsonNode document = new ObjectMapper().readTree(json.out());
+    assertEquals("error", document.get("finish_reason").asText());
+    assertEquals(0, document.get("ids").size());
   }
 
   @Test

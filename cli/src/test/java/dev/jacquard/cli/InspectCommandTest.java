@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.testing.NanScale;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -68,6 +69,13 @@ class InspectCommandTest {
   }
 
   @Test
+  void aScaleThatIsNoNumberIsFoundWithItsTensor(@TempDir Path folder) throws IOException {
+    Outcome outcome = Outcome.of("inspect", "--verify", "-m", NanScale.write(folder).toString());
+    assertEquals(ExitCode.FAILED, outcome.code());
+    assertTrue(outcome.out().contains(NanScale.TENSOR + " has 32 NaN"), outcome.out());
+  }
+
+  @Test
   void vocabulariesCanBeInspected() {
     String file = TestData.shared("tokenizers/ggml-vocab-gpt-2.gguf").toString();
     Outcome outcome = Outcome.of("inspect", "-m", file);
@@ -76,7 +84,7 @@ class InspectCommandTest {
   }
 
   @Test
-  void unknownArchitecturesCanBeInspected(@TempDir Path folder) throws IOException {
+  void unknownArchitecturesCanBeInspectedAndTokenize(@TempDir Path folder) throws IOException {
     byte[] bytes = Files.readAllBytes(TestData.resource("architectures/llama.gguf"));
     String text = new String(bytes, StandardCharsets.ISO_8859_1);
     int place = text.indexOf("llama", text.indexOf("general.architecture"));
@@ -87,5 +95,10 @@ class InspectCommandTest {
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     assertTrue(outcome.out().contains("'lamma' is not known"), outcome.out());
     assertTrue(outcome.out().contains("blk.0.attn_q.weight"), outcome.out());
+    String[] tokenize = {"tokenize", "int x", "-m", unknown.toString()};
+    Outcome ids = Outcome.of(tokenize);
+    assertEquals(ExitCode.OK, ids.code(), ids.err());
+    tokenize[3] = TestData.resource("architectures/llama.gguf").toString();
+    assertEquals(Outcome.of(tokenize).out(), ids.out());
   }
 }

@@ -24,14 +24,19 @@ final class PackedMatrices implements AutoCloseable {
 
   private final WarmUp warmUp;
 
+  /** Throws if the memory has lost pages. */
+  private final Runnable check;
+
   /** Frees the memory of all matrices. */
   private final Runnable release;
 
   private final Map<String, PackedMatrix> byName;
   private boolean closed;
 
-  private PackedMatrices(PackingPlan plan, MemorySegment region, WarmUp warmUp, Runnable release) {
+  private PackedMatrices(
+      PackingPlan plan, MemorySegment region, WarmUp warmUp, Runnable check, Runnable release) {
     this.warmUp = warmUp;
+    this.check = check;
     this.release = release;
     Map<String, PackedMatrix> views = new HashMap<>();
     for (PackingPlan.Entry entry : plan.entries()) {
@@ -78,7 +83,8 @@ final class PackedMatrices implements AutoCloseable {
       PackedMatrices matrices =
           file == null
               ? inMemory(plan, options, pool, warmUp)
-              : new PackedMatrices(plan, PackedCache.region(file, plan), warmUp, file::close);
+              : new PackedMatrices(
+                  plan, PackedCache.region(file, plan), warmUp, file::requireIntact, file::close);
       options.progress().accept(1);
       return matrices;
     } catch (RuntimeException | Error e) {
@@ -106,7 +112,7 @@ final class PackedMatrices implements AutoCloseable {
         entry.pack(pool, region.asSlice(entry.offset(), entry.bytes()));
         options.progress().accept((double) (entry.offset() + entry.bytes()) / plan.bytes());
       }
-      return new PackedMatrices(plan, region, warmUp, arena::close);
+      return new PackedMatrices(plan, region, warmUp, () -> {}, arena::close);
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
@@ -120,6 +126,16 @@ final class PackedMatrices implements AutoCloseable {
       throw new IllegalArgumentException(weight + " was not packed");
     }
     return matrix;
+  }
+
+  /**
+   * Checks that a mapped file still has its bytes, before a step reads them. A file that is
+   * shortened during a step ends the JVM: the kernels load vectors from it.
+   *
+   * @throws dev.jacquard.memory.JacquardException if the file was shortened
+   */
+  void requireIntact() {
+    check.run();
   }
 
   /** Bytes of all packed matrices. */

@@ -68,6 +68,7 @@ final class VectorExecutable implements Executable {
   @Override
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     check(inputs, kv);
+    matrices.requireIntact();
     step.begin(inputs, (VectorKvStorage) kv);
     try {
       if (observer == null) {

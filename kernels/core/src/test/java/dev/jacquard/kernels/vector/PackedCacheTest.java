@@ -4,11 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.memory.JacquardException;
 import dev.jacquard.memory.MappedFile;
 import dev.jacquard.tensor.ElementFormats;
 import java.io.IOException;
@@ -117,7 +119,7 @@ class PackedCacheTest {
   }
 
   @Test
-  void largeModelsUseTheFile() {
+  void largeModelsUseTheFile() throws IOException {
     Path path = folder.resolve("model.packed");
     MatrixCase c = MatrixCase.of(ElementFormats.byName("F32").orElseThrow(), 4100, 4096, 1, 8);
     List<Weight> large = List.of(new Weight("large", c.tensor()));
@@ -129,8 +131,14 @@ class PackedCacheTest {
         PackedMatrix matrix = matrices.get(large.getFirst());
         matrix.multiply(c.activations(1), 0, matrix.tiles(), out, 0, 4100);
         assertArrayEquals(expected, out);
+        matrices.requireIntact();
       }
       assertTrue(Files.exists(path));
+    }
+    try (PackedMatrices matrices = PackedMatrices.pack(large, options, pool);
+        FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      channel.truncate(channel.size() - 1);
+      assertThrows(JacquardException.class, matrices::requireIntact);
     }
   }
 }

@@ -103,16 +103,4 @@ abstract class FloatMatrix extends PackedMatrix {
   private int outputs(int tile) {
     return Math.min(TILE, rows() - tile * TILE);
   }
-
-  @Override
-  final void decodeRow(int row, float[] target, int offset) {
-    Scratch scratch = Scratch.get();
-    for (int first = 0; first < columns(); first += CHUNK) {
-      int count = Math.min(CHUNK, columns() - first);
-      expand(row / TILE, first, count, scratch);
-      for (int k = 0; k < count; k++) {
-        target[offset + first + k] = scratch.panel[k * TILE + row % TILE];
-      }
-    }
-  }
 }

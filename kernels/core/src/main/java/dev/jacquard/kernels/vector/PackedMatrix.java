@@ -73,7 +73,4 @@ abstract class PackedMatrix {
    */
   abstract void multiply(
       Activations x, int firstTile, int lastTile, float[] out, int outOffset, int outStride);
-
-  /** Expands one row of weights, as for the look-up of an embedding. */
-  abstract void decodeRow(int row, float[] target, int offset);
 }

@@ -168,7 +168,7 @@ final class Plan {
     switch (op) {
       case Op.Embed o ->
           parts.add(
-              rows(o.out(), new RowKernels.Embed(matrices.get(o.table()), o.scale(), of(o.out()))));
+              rows(o.out(), new RowKernels.Embed(o.table().tensor(), o.scale(), of(o.out()))));
       case Op.RmsNorm o ->
           parts.add(
               rows(

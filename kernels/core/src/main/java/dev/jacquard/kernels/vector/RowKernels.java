@@ -5,6 +5,7 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.tensor.Tensor;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -15,8 +16,8 @@ import jdk.incubator.vector.FloatVector;
 final class RowKernels {
   private RowKernels() {}
 
-  /** {@code out = scale · table[token]}. */
-  record Embed(PackedMatrix table, float scale, float[] out) implements RowKernel {
+  /** {@code out = scale · table[token]}, from the stored rows. */
+  record Embed(Tensor table, float scale, float[] out) implements RowKernel {
     @Override
     public void run(Step step, int from, int to, int thread) {
       int width = table.columns();

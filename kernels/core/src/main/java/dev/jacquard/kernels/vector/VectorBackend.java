@@ -37,7 +37,7 @@ final class VectorBackend implements Backend {
   public OpSupport support(Op op) {
     return OpSupport.by(
         switch (op) {
-          case Op.Embed o -> "row look-up, " + kernels(List.of(o.table()));
+          case Op.Embed o -> "row look-up, " + o.table().tensor().format().name();
           case Op.MatMul o ->
               kernels(o.projections().stream().map(p -> p.linear().weight()).toList());
           case Op.FeedForward o ->

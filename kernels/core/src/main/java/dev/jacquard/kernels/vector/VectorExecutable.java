@@ -44,21 +44,20 @@ final class VectorExecutable implements Executable {
     }
   }
 
-  /** The weights that are multiplied with or looked up in: not biases and norms. */
+  /** The weights that are multiplied with: not embeddings, biases and norms. */
   private static List<Weight> matrices(Program program) {
     return program.ops().stream()
         .<Weight>mapMulti(
             (op, add) -> {
               switch (op) {
-                case Op.Embed o -> add.accept(o.table());
                 case Op.MatMul o -> o.projections().forEach(p -> add.accept(p.linear().weight()));
                 case Op.FeedForward o -> {
                   add.accept(o.gate().weight());
                   add.accept(o.up().weight());
                   add.accept(o.down().weight());
                 }
-                case Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.Attention _ -> {}
-                case Op.Add _, Op.SelectRows _ -> {}
+                case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _ -> {}
+                case Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
               }
             })
         .distinct()

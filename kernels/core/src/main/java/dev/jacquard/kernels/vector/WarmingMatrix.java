@@ -35,9 +35,4 @@ final class WarmingMatrix extends PackedMatrix {
       packed.multiply(x, tile, lastTile, out, outOffset, outStride);
     }
   }
-
-  @Override
-  void decodeRow(int row, float[] target, int offset) {
-    stored.decodeRow(row, target, offset);
-  }
 }

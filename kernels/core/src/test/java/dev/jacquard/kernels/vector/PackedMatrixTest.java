@@ -140,7 +140,7 @@ class PackedMatrixTest {
     float[] actual = new float[columns + 2];
     for (int row = 0; row < rows; row++) {
       tensor.decodeRow(row, expected, 0);
-      packed.decodeRow(row, actual, 2);
+      expandRow((FloatMatrix) packed, row, actual, 2);
       for (int k = 0; k < columns; k++) {
         float e = expected[k];
         float a = actual[k + 2];
@@ -163,5 +163,16 @@ class PackedMatrixTest {
         c.packed().bytes() <= bytes * 1.04, c.packed().bytes() + " bytes instead of " + bytes);
     assertEquals(
         own ? format.name().toLowerCase(java.util.Locale.ROOT) : decoded, c.packed().kernel());
+  }
+
+  private static void expandRow(FloatMatrix packed, int row, float[] target, int offset) {
+    Scratch scratch = Scratch.get();
+    for (int first = 0; first < packed.columns(); first += FloatMatrix.CHUNK) {
+      int count = Math.min(FloatMatrix.CHUNK, packed.columns() - first);
+      packed.expand(row / PackedMatrix.TILE, first, count, scratch);
+      for (int k = 0; k < count; k++) {
+        target[offset + first + k] = scratch.panel[k * PackedMatrix.TILE + row % PackedMatrix.TILE];
+      }
+    }
   }
 }

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class PackedMatrices implements AutoCloseable {
   /** Less than this is packed in a moment and gets no file. */
-  private static final long SMALL = 64L << 20;
+  private static final long SMALL = 1L << 20;
 
   private final WarmUp warmUp;
 

@@ -12,48 +12,104 @@ import java.util.List;
 /**
  * Has the vector kernels compiled while a young process already computes. Until C2 has compiled it,
  * a kernel of the Vector API creates an object for every vector; {@link ScalarProduct} computes the
- * same bits, so nobody has to wait. A background thread runs each kernel on one tile until it
- * outruns the plain code, and then says so.
+ * same bits, so nobody has to wait. A background thread runs the kernels that are asked for on one
+ * tile until they outrun the plain code.
  */
 final class WarmUp implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(WarmUp.class.getName());
 
-  /** After this time the vector kernels are used, come what may. */
-  private static final long PATIENCE_NANOS = 20_000_000_000L;
+  /**
+   * Tests set the property {@code jacquard.vector.warmup} to {@code false}: then the vector kernels
+   * compute from the start.
+   */
+  private static final boolean ENABLED =
+      !System.getProperty("jacquard.vector.warmup", "true").equals("false");
+
+  /** Lets a short prompt through first: compiling would take its cores away. */
+  private static final long DELAY_MILLIS = 300;
+
+  /** How often the thread looks whether a cold kernel is asked for. */
+  private static final long PAUSE_MILLIS = 5;
+
+  /** After trying for so long a vector kernel is used, come what may. */
+  private static final long PATIENCE_NANOS = 5_000_000_000L;
+
+  /** How often in a row a kernel has to win: one turn may have been interrupted. */
+  private static final int WINS = 3;
 
   /** Columns of the tile: a few blocks of any format. */
   private static final int COLUMNS = 512;
 
   /** Rows of activations that take every register tile. */
-  private static final int[] PANEL_ROWS = {12, 8, 4};
+  private static final int[] PANELS = {12, 8, 4};
+
+  private static final int[] ROW = {1};
 
   private final List<Kernel> kernels = new ArrayList<>();
   private final Thread thread = new Thread(this::run, "jacquard-warm-up");
-  private volatile boolean closed;
 
   WarmUp() {
     thread.setDaemon(true);
   }
 
-  /** A kind of kernel, and what of it is worth using. */
+  /** What is known of the kernels of one layout. */
   static final class Kernel {
     private final PackedLayout layout;
     private final ElementFormat format;
-    private volatile boolean row;
-    private volatile boolean panels;
+    private final Temperature row = new Temperature(ROW);
+    private final Temperature panels = new Temperature(PANELS);
 
     private Kernel(PackedLayout layout, ElementFormat format) {
       this.layout = layout;
       this.format = format;
     }
 
-    /** Whether the vector kernel is the faster one for this many rows of activations. */
+    /** Whether the vector kernel is the faster one for this many rows; if not, it shall be. */
     boolean isWarm(int rows) {
-      return rows == 1 ? row : panels;
+      return (rows == 1 ? row : panels).isWarm();
     }
   }
 
-  /** The state of the kernel for {@code layout}, which packs {@code format}. */
+  /**
+   * Whether a kernel is worth using, written by the background thread, and whether it is wanted.
+   */
+  private static final class Temperature {
+    private final int[] rows;
+    private long nanosTried;
+    private int wins;
+    private volatile boolean warm = !ENABLED;
+    private volatile boolean wanted;
+
+    Temperature(int[] rows) {
+      this.rows = rows;
+    }
+
+    boolean isWarm() {
+      if (!warm) {
+        wanted = true;
+      }
+      return warm;
+    }
+
+    /** Tries the kernel once if it is wanted; false if there was nothing to do. */
+    boolean raise(Trial trial) {
+      if (warm || !wanted) {
+        return false;
+      }
+      wanted = false;
+      long start = System.nanoTime();
+      boolean outruns = true;
+      for (int n : rows) {
+        outruns &= trial.vectorOutrunsScalar(n);
+      }
+      nanosTried += System.nanoTime() - start;
+      wins = outruns ? wins + 1 : 0;
+      warm = wins == WINS || nanosTried > PATIENCE_NANOS;
+      return true;
+    }
+  }
+
+  /** The state of the kernels for {@code layout}, which packs {@code format}. */
   Kernel kernel(PackedLayout layout, ElementFormat format) {
     for (Kernel known : kernels) {
       if (known.layout.name().equals(layout.name())) {
@@ -67,66 +123,55 @@ final class WarmUp implements AutoCloseable {
 
   /** Starts the thread, after the last {@link #kernel}. */
   void start() {
-    thread.start();
+    if (ENABLED) {
+      thread.start();
+    }
   }
 
   private void run() {
-    long start = System.nanoTime();
     try {
+      Thread.sleep(DELAY_MILLIS);
       List<Trial> trials = kernels.stream().map(Trial::new).toList();
-      boolean cold = true;
-      while (cold && !closed && System.nanoTime() - start < PATIENCE_NANOS) {
-        cold = false;
+      while (!Thread.interrupted()
+          && !kernels.stream().allMatch(k -> k.row.warm && k.panels.warm)) {
+        boolean idle = true;
         for (Trial trial : trials) {
-          cold |= !trial.run();
+          idle &= !trial.kernel.row.raise(trial);
+          idle &= !trial.kernel.panels.raise(trial);
+        }
+        if (idle) {
+          Thread.sleep(PAUSE_MILLIS);
         }
       }
-    } catch (RuntimeException | InternalError e) {
-      LOG.log(Level.DEBUG, "warming up the vector kernels ended early", e);
-    }
-    for (Kernel kernel : kernels) {
-      kernel.row = true;
-      kernel.panels = true;
+    } catch (InterruptedException e) {
+      LOG.log(Level.DEBUG, "closed before all vector kernels were warm");
     }
   }
 
   /** One tile of zeros in the kernel's format, by both ways. */
   private static final class Trial {
     private final Kernel kernel;
-    private final Tensor tensor;
+    private final Tensor stored;
     private final PackedMatrix packed;
-    private final Activations x = new Activations(PANEL_ROWS[0], COLUMNS);
-    private final float[] out = new float[PANEL_ROWS[0] * PackedMatrix.TILE];
+    private final Activations x = new Activations(PANELS[0], COLUMNS);
+    private final float[] out = new float[PANELS[0] * PackedMatrix.TILE];
 
     Trial(Kernel kernel) {
       this.kernel = kernel;
       ElementFormat format = kernel.format;
       MemorySegment rows = Arena.ofAuto().allocate(format.bytes(COLUMNS * PackedMatrix.TILE), 64);
-      tensor = new Tensor(format, Shape.of(COLUMNS, PackedMatrix.TILE), rows);
+      stored = new Tensor(format, Shape.of(COLUMNS, PackedMatrix.TILE), rows);
       MemorySegment tile = Arena.ofAuto().allocate(kernel.layout.tileBytes(COLUMNS), 64);
-      kernel.layout.packTile(tensor, 0, tile, 0);
+      kernel.layout.packTile(stored, 0, tile, 0);
       packed = kernel.layout.view(PackedMatrix.TILE, COLUMNS, tile);
     }
 
-    /** Runs what is still cold; true if all is warm. */
-    boolean run() {
-      kernel.row |= outruns(1);
-      if (!kernel.panels) {
-        boolean all = true;
-        for (int rows : PANEL_ROWS) {
-          all &= outruns(rows);
-        }
-        kernel.panels = all;
-      }
-      return kernel.row && kernel.panels;
-    }
-
-    private boolean outruns(int rows) {
+    boolean vectorOutrunsScalar(int rows) {
       x.begin(rows, COLUMNS);
       long start = System.nanoTime();
       packed.multiply(x, 0, 1, out, 0, PackedMatrix.TILE);
       long middle = System.nanoTime();
-      ScalarProduct.multiplyTile(tensor, 0, x, out, 0, PackedMatrix.TILE);
+      ScalarProduct.multiplyTile(stored, 0, x, out, 0, PackedMatrix.TILE);
       return middle - start < System.nanoTime() - middle;
     }
   }
@@ -134,7 +179,7 @@ final class WarmUp implements AutoCloseable {
   /** Ends the thread and waits for it. Twice does nothing. */
   @Override
   public void close() {
-    closed = true;
+    thread.interrupt();
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {

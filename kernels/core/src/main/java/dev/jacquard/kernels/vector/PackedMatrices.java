@@ -73,7 +73,7 @@ final class PackedMatrices implements AutoCloseable {
    */
   static PackedMatrices pack(Collection<Weight> weights, CompileOptions options, WorkerPool pool) {
     PackingPlan plan = PackingPlan.of(weights);
-    WarmUp warmUp = new WarmUp();
+    WarmUp warmUp = new WarmUp(plan.bytes());
     for (PackingPlan.Entry entry : plan.entries()) {
       warmUp.kernel(entry.layout(), entry.weight().tensor().format());
     }

@@ -25,6 +25,9 @@ final class WarmUp implements AutoCloseable {
   private static final boolean ENABLED =
       !System.getProperty("jacquard.vector.warmup", "true").equals("false");
 
+  /** Plain code takes longer over more than this than the kernels take to be compiled. */
+  private static final long SMALL = 128L << 20;
+
   /** Lets a short prompt through first: compiling would take its cores away. */
   private static final long DELAY_MILLIS = 300;
 
@@ -48,7 +51,15 @@ final class WarmUp implements AutoCloseable {
   private final List<Kernel> kernels = new ArrayList<>();
   private final Thread thread = new Thread(this::run, "jacquard-warm-up");
 
-  WarmUp() {
+  private final boolean useful;
+
+  /**
+   * A warm-up for the kernels of a model.
+   *
+   * @param bytes size of its packed weights
+   */
+  WarmUp(long bytes) {
+    useful = ENABLED && bytes < SMALL;
     thread.setDaemon(true);
   }
 
@@ -56,12 +67,14 @@ final class WarmUp implements AutoCloseable {
   static final class Kernel {
     private final PackedLayout layout;
     private final ElementFormat format;
-    private final Temperature row = new Temperature(ROW);
-    private final Temperature panels = new Temperature(PANELS);
+    private final Temperature row;
+    private final Temperature panels;
 
-    private Kernel(PackedLayout layout, ElementFormat format) {
+    private Kernel(PackedLayout layout, ElementFormat format, boolean warm) {
       this.layout = layout;
       this.format = format;
+      row = new Temperature(ROW, warm);
+      panels = new Temperature(PANELS, warm);
     }
 
     /** Whether the vector kernel is the faster one for this many rows; if not, it shall be. */
@@ -77,11 +90,12 @@ final class WarmUp implements AutoCloseable {
     private final int[] rows;
     private long nanosTried;
     private int wins;
-    private volatile boolean warm = !ENABLED;
+    private volatile boolean warm;
     private volatile boolean wanted;
 
-    Temperature(int[] rows) {
+    Temperature(int[] rows, boolean warm) {
       this.rows = rows;
+      this.warm = warm;
     }
 
     boolean isWarm() {
@@ -116,14 +130,14 @@ final class WarmUp implements AutoCloseable {
         return known;
       }
     }
-    Kernel kernel = new Kernel(layout, format);
+    Kernel kernel = new Kernel(layout, format, !useful);
     kernels.add(kernel);
     return kernel;
   }
 
   /** Starts the thread, after the last {@link #kernel}. */
   void start() {
-    if (ENABLED) {
+    if (useful) {
       thread.start();
     }
   }

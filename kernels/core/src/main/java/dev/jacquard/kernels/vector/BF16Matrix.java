@@ -23,11 +23,6 @@ final class BF16Matrix extends FloatMatrix {
   }
 
   @Override
-  String kernel() {
-    return "bf16";
-  }
-
-  @Override
   void expand(int tile, int first, int count, Scratch scratch) {
     long at = tile * tileBytes + (long) first * COLUMN_BYTES;
     Scratch.bfloatsToFloats(data, at, count * TILE, scratch.panel);
@@ -37,6 +32,11 @@ final class BF16Matrix extends FloatMatrix {
     @Override
     public String name() {
       return "bf16/1";
+    }
+
+    @Override
+    public String kernel() {
+      return "bf16";
     }
 
     @Override

@@ -23,11 +23,6 @@ final class F16Matrix extends FloatMatrix {
   }
 
   @Override
-  String kernel() {
-    return "f16";
-  }
-
-  @Override
   void expand(int tile, int first, int count, Scratch scratch) {
     long at = tile * tileBytes + (long) first * COLUMN_BYTES;
     scratch.halvesToFloats(data, at, count * TILE, 1, scratch.panel);
@@ -37,6 +32,11 @@ final class F16Matrix extends FloatMatrix {
     @Override
     public String name() {
       return "f16/1";
+    }
+
+    @Override
+    public String kernel() {
+      return "f16";
     }
 
     @Override

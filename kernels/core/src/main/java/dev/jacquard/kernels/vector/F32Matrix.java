@@ -22,21 +22,13 @@ final class F32Matrix extends FloatMatrix {
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(Lanes.ORDER);
   private static final int COLUMN_BYTES = TILE * Float.BYTES;
 
-  private final String kernel;
-
-  private F32Matrix(String kernel, int rows, int columns, MemorySegment data) {
+  private F32Matrix(int rows, int columns, MemorySegment data) {
     super(rows, columns, data);
-    this.kernel = kernel;
   }
 
   /** The layout for a format that has no kernel of its own. */
   static PackedLayout decoding(ElementFormat format) {
     return new Layout("f32, decoded from " + format.name());
-  }
-
-  @Override
-  String kernel() {
-    return kernel;
   }
 
   @Override
@@ -71,7 +63,7 @@ final class F32Matrix extends FloatMatrix {
 
     @Override
     public PackedMatrix view(int rows, int columns, MemorySegment data) {
-      return new F32Matrix(kernel, rows, columns, data);
+      return new F32Matrix(rows, columns, data);
     }
   }
 }

@@ -8,6 +8,9 @@ interface PackedLayout {
   /** Name that stands for layout and version in cache files; changes whenever the bytes would. */
   String name();
 
+  /** Name of the kernel, for people. */
+  String kernel();
+
   /** Bytes of one tile of {@link PackedMatrix#TILE} rows with {@code columns} columns. */
   long tileBytes(int columns);
 

@@ -61,9 +61,6 @@ abstract class PackedMatrix {
     return data.byteSize();
   }
 
-  /** Name of the kernel, for people. */
-  abstract String kernel();
-
   /**
    * Multiplies all rows of {@code x} with tiles {@code firstTile} to {@code lastTile} − 1: {@code
    * out[outOffset + r·outStride + i] = Σ_k x[r][k]·W[i][k]} for the outputs i of these tiles. Calls

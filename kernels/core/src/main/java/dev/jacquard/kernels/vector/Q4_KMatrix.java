@@ -39,11 +39,6 @@ final class Q4_KMatrix extends FloatMatrix {
     super(rows, columns, data);
   }
 
-  @Override
-  String kernel() {
-    return "q4_k";
-  }
-
   /** Decodes the chunk's scales and (negative) minimums and returns where its codes start. */
   private long decodeScales(int tile, int first, int count, Scratch scratch) {
     long chunk = tile * tileBytes + (long) first / BLOCK * BLOCK_BYTES;
@@ -204,6 +199,11 @@ final class Q4_KMatrix extends FloatMatrix {
     @Override
     public String name() {
       return "q4_k/1";
+    }
+
+    @Override
+    public String kernel() {
+      return "q4_k";
     }
 
     @Override

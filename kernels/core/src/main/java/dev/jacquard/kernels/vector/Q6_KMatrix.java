@@ -43,11 +43,6 @@ final class Q6_KMatrix extends FloatMatrix {
     super(rows, columns, data);
   }
 
-  @Override
-  String kernel() {
-    return "q6_k";
-  }
-
   /** Decodes the chunk's scales and returns where its codes start. */
   private long decodeScales(int tile, int first, int count, Scratch scratch) {
     long chunk = tile * tileBytes + (long) first / BLOCK * BLOCK_BYTES;
@@ -361,6 +356,11 @@ final class Q6_KMatrix extends FloatMatrix {
     @Override
     public String name() {
       return "q6_k/1";
+    }
+
+    @Override
+    public String kernel() {
+      return "q6_k";
     }
 
     @Override

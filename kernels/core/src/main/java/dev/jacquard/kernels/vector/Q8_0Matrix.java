@@ -41,11 +41,6 @@ final class Q8_0Matrix extends FloatMatrix {
     super(rows, columns, data);
   }
 
-  @Override
-  String kernel() {
-    return "q8_0";
-  }
-
   /** Decodes the chunk's scales, times 2¹⁵, and returns where its codes start. */
   private long decodeScales(int tile, int first, int count, Scratch scratch) {
     long chunk = tile * tileBytes + (long) first / BLOCK * BLOCK_BYTES;
@@ -201,6 +196,11 @@ final class Q8_0Matrix extends FloatMatrix {
     @Override
     public String name() {
       return "q8_0/1";
+    }
+
+    @Override
+    public String kernel() {
+      return "q8_0";
     }
 
     @Override

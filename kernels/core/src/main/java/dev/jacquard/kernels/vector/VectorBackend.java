@@ -58,9 +58,9 @@ final class VectorBackend implements Backend {
     return weights.stream()
         .map(w -> w.tensor().format())
         .distinct()
-        .map(f -> PackedMatrices.layoutFor(f).name())
+        .map(f -> PackedMatrices.layoutFor(f).kernel())
         .distinct()
-        .collect(Collectors.joining(" + "));
+        .collect(Collectors.joining(" + ", "", " tiles, float activations, " + width()));
   }
 
   @Override

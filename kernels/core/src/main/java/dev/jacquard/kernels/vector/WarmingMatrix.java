@@ -19,11 +19,6 @@ final class WarmingMatrix extends PackedMatrix {
   }
 
   @Override
-  String kernel() {
-    return packed.kernel();
-  }
-
-  @Override
   void multiply(
       Activations x, int firstTile, int lastTile, float[] out, int outOffset, int outStride) {
     int tile = firstTile;

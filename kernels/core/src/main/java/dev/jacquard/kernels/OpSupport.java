@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A backend's answer about an op, given before anything runs.
  *
- * @param kernel what will compute it, as {@code "Q4_0 8-bit tiles, 512 bit"}
+ * @param kernel what will compute it, as {@code "q4_0 tiles, float activations, 512 bit"}
  * @param refusal why it cannot be computed, with what would help; null if it can
  */
 public record OpSupport(String kernel, @Nullable String refusal) {

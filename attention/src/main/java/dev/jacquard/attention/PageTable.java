@@ -114,7 +114,7 @@ final class PageTable {
   void copyTo(KvView view) {
     view.clear();
     for (int i = start; i < end; i++) {
-      view.add(pages[i], firstPositions[i], lengths[i]);
+      view.add(pages[i], firstPositions[i], lengths[i], false);
     }
   }
 }

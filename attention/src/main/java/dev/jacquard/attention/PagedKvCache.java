@@ -68,7 +68,7 @@ public final class PagedKvCache implements KvCache {
       // The rows of the latest step are there before pages behind the step before are let go.
       long held = window == 0 ? tokens : Math.min(tokens, (long) window + SLACK + 2L * maxRows);
       long pages = pagesFor(held) + (held < tokens ? 1 : 0);
-      bytes += pages * PAGE_TOKENS * spec.valuesPerToken(g) * format.bytes();
+      bytes += Math.round(pages * PAGE_TOKENS * spec.tokenBytes(g, format));
     }
     return bytes;
   }

@@ -47,6 +47,7 @@ final class PagedKvSequence implements KvSequence {
       }
       length++;
     }
+    inputs.setExactness(sequence, policy.exactness(length));
     for (int g = 0; g < tables.length; g++) {
       int window = cache.window(g);
       if (window > 0) {

@@ -4,6 +4,7 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.SketchBasis;
 import dev.jacquard.kernels.StepInputs;
 import java.util.ArrayList;
 import java.util.List;
@@ -63,6 +64,35 @@ final class RecordingStorage implements KvStorage {
   public void copyPage(int group, int from, int to, int tokens) {
     copies++;
     System.arraycopy(pages.get(group).get(from), 0, pages.get(group).get(to), 0, tokens);
+  }
+
+  @Override
+  public void write(
+      int layer, int page, int offset, float[] keys, int keysAt, float[] values, int valuesAt) {
+    pages.get(spec.groupOf(layer)).get(page)[offset] = (int) keys[keysAt];
+  }
+
+  @Override
+  public void readKey(int layer, int page, int offset, int head, float[] target, int at) {
+    target[at] = token(spec.groupOf(layer), page, offset);
+  }
+
+  @Override
+  public void readValue(int layer, int page, int offset, int head, float[] target, int at) {
+    target[at] = token(spec.groupOf(layer), page, offset);
+  }
+
+  @Override
+  public void summarise(int group, int page, int tokens) {}
+
+  @Override
+  public void sketch(int layer, List<SketchBasis> bases) {
+    throw new IllegalStateException("nothing is sketched here");
+  }
+
+  @Override
+  public boolean sketched(int layer) {
+    return false;
   }
 
   @Override

@@ -79,7 +79,7 @@ public class AttentionBenchmark {
                 new Op.Embed(table("keys", k.width(), 2), 16, k),
                 new Op.Embed(table("values", v.width(), 3), 16, v),
                 new Op.WriteKv(0, k, v),
-                new Op.Attention(0, q, out, HEADS, 1 / (float) Math.sqrt(HEAD_SIZE), 0, 0)),
+                new Op.Attention(0, q, out, HEADS, 1 / (float) Math.sqrt(HEAD_SIZE), 0, 0, null)),
             new KvSpec(List.of(new KvSpec.Layer(KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0))),
             out);
     tokens = new int[depth + n];

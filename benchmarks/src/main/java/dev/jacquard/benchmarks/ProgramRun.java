@@ -66,7 +66,7 @@ final class ProgramRun implements AutoCloseable {
     for (int group = 0; group < spec.groupWindows().size(); group++) {
       int window = spec.groupWindows().get(group);
       long visible = window == 0 ? length + 1 : Math.min(length + 1, window);
-      kv += visible * spec.valuesPerToken(group) * cache.storage().format().bytes();
+      kv += visible * spec.readBytes(group, cache.storage().format());
     }
     return executable.weightBytesPerStep() + kv;
   }

@@ -79,7 +79,7 @@ final class BackendSelfTest {
       int row = inputs.addRow(sequence, i, 5 * i + 1, i == TOKENS - 1);
       inputs.setWrite(0, row, 0, i);
     }
-    inputs.view(sequence, 0).add(0, 0, TOKENS);
+    inputs.view(sequence, 0).add(0, 0, TOKENS, false);
     return inputs;
   }
 
@@ -102,7 +102,7 @@ final class BackendSelfTest {
             new Op.Rope(query, HEAD, rotary),
             new Op.Rope(key, HEAD, rotary),
             new Op.WriteKv(0, key, value),
-            new Op.Attention(0, query, mixed, HEADS, 0.125f, 0, 0),
+            new Op.Attention(0, query, mixed, HEADS, 0.125f, 0, 0, null),
             new Op.MatMul(mixed, List.of(into("o", normed))),
             new Op.Add(hidden, normed, hidden),
             new Op.RmsNorm(hidden, norm, 1e-5f, normed),

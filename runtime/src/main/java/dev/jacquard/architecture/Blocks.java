@@ -3,6 +3,7 @@ package dev.jacquard.architecture;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.Op.Projection;
+import dev.jacquard.kernels.PageList;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.RotaryEmbedding;
 import dev.jacquard.kernels.Slot;
@@ -28,6 +29,7 @@ import java.util.List;
  */
 final class Blocks {
   private static final String EMBEDDING = "token_embd.weight";
+  private static final PageList PAGES = new PageList("pages");
 
   private final Weights weights;
   private final Hyperparameters sizes;
@@ -129,7 +131,11 @@ final class Blocks {
   void attend(float scale, int window) {
     kv.add(new KvSpec.Layer(sizes.kvHeads(), sizes.keySize(), sizes.valueSize(), window));
     ops.add(new Op.WriteKv(layer, key, value));
-    ops.add(new Op.Attention(layer, query, attended(), sizes.heads(), scale, window, 0));
+    PageList pages = window == 0 ? PAGES : null;
+    if (pages != null) {
+      ops.add(new Op.SelectPages(layer, query, sizes.heads(), scale, 0, pages));
+    }
+    ops.add(new Op.Attention(layer, query, attended(), sizes.heads(), scale, window, 0, pages));
     if (layer == sizes.layers() - 1) {
       keepOutputs();
     }

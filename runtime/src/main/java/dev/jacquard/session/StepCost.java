@@ -11,7 +11,7 @@ record StepCost(long weightBytes, int[] windows, long[] bytesPerVisibleToken) {
     List<Integer> windows = spec.groupWindows();
     long[] bytes = new long[windows.size()];
     for (int group = 0; group < bytes.length; group++) {
-      bytes[group] = spec.valuesPerToken(group) * format.bytes();
+      bytes[group] = spec.readBytes(group, format);
     }
     return new StepCost(weightBytes, windows.stream().mapToInt(Integer::intValue).toArray(), bytes);
   }

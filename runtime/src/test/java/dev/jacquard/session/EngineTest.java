@@ -14,6 +14,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.jacquard.kernels.BackendException;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.memory.JacquardException;
 import dev.jacquard.session.GenerationEvent.Prefill;
 import dev.jacquard.session.TestModels.Output;
@@ -257,7 +258,7 @@ final class EngineTest {
       assertTrue(statistics.prefill().seconds() > 0);
       assertTrue(statistics.decode().seconds() > 0);
       // Four tokens at positions 10 to 13 see 11 to 14 tokens: 12.5 in the mean.
-      long kvBytes = model.program().kv().valuesPerToken(0) * 4 * 25 / 2;
+      long kvBytes = model.program().kv().readBytes(0, KvFormat.F32) * 25 / 2;
       assertEquals(model.stepCost().weightBytes() + kvBytes, statistics.bytesPerToken());
       assertFalse(stream.hasNext());
     }

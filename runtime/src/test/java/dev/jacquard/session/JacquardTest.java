@@ -121,7 +121,7 @@ final class JacquardTest {
       MemoryEstimate estimate = MemoryEstimate.of(model.program(), 256, 16, KvFormat.F16);
       long tensors = model.file().tensors().stream().mapToLong(t -> t.bytes()).sum();
       assertEquals(tensors, estimate.weights());
-      assertEquals(256 * model.program().kv().valuesPerToken(0) * 2, estimate.kv());
+      assertEquals(256 * model.program().kv().readBytes(0, KvFormat.F16), estimate.kv());
       MemoryEstimate twice = MemoryEstimate.of(model.program(), 512, 32, KvFormat.F32);
       assertEquals(4 * estimate.kv(), twice.kv());
       assertEquals(2 * estimate.activations(), twice.activations());

@@ -13,7 +13,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.memory.JacquardException;
 import dev.jacquard.session.TestModels.Output;
 import java.util.ArrayList;
@@ -83,10 +85,18 @@ final class SessionTest {
     int page = KvStorage.PAGE_TOKENS;
     int[] tokens = ids("llama", 4 * page);
     AttentionPolicy ownPages =
-        (live, window, firstPosition, selected) -> {
-          for (int i = 0; i < live.size(); i++) {
-            if (live.firstPosition(i) >= firstPosition) {
-              selected.add(live.page(i), live.firstPosition(i), live.length(i));
+        new AttentionPolicy() {
+          @Override
+          public Exactness exactness(int length) {
+            return Exactness.DENSE;
+          }
+
+          @Override
+          public void select(KvView live, int window, int firstPosition, KvView selected) {
+            for (int i = 0; i < live.size(); i++) {
+              if (live.firstPosition(i) >= firstPosition) {
+                selected.add(live.page(i), live.firstPosition(i), live.length(i), live.pinned(i));
+              }
             }
           }
         };

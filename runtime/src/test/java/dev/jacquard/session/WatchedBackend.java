@@ -1,6 +1,7 @@
 package dev.jacquard.session;
 
 import com.sun.management.ThreadMXBean;
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
@@ -10,6 +11,8 @@ import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.OpSupport;
+import dev.jacquard.kernels.PageList;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
@@ -103,6 +106,16 @@ final class WatchedBackend implements Backend {
       }
       executable.run(inputs, kv, observer);
       allocated += allocatedByThread() - before;
+    }
+
+    @Override
+    public PageSelection pages(PageList list) {
+      return executable.pages(list);
+    }
+
+    @Override
+    public AttentionReport attention() {
+      return executable.attention();
     }
 
     @Override

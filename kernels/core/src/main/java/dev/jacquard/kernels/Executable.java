@@ -28,6 +28,16 @@ public interface Executable extends AutoCloseable {
   /** Copies row {@code row} of a slot, as the last step left it, to {@code target[offset …]}. */
   void read(Slot slot, int row, float[] target, int offset);
 
+  /**
+   * What was chosen last for {@code list}. An {@link Observer} may change it after the op that
+   * wrote it: the attention that follows reads what is there then. Only for examinations; a step
+   * without an observer has no such moment.
+   */
+  PageSelection pages(PageList list);
+
+  /** What the attention of the last step read, by row. */
+  AttentionReport attention();
+
   /** Bytes of weights that a step of one row with one output reads. */
   long weightBytesPerStep();
 

@@ -34,12 +34,15 @@ public record KvSpec(List<Layer> layers) {
     return groupWindows().indexOf(layers.get(layer).window());
   }
 
-  /** Numbers (keys and values together) that one token leaves in the layers of a group. */
-  public long valuesPerToken(int group) {
+  /** Bytes that one token leaves in the layers of a group. */
+  public double tokenBytes(int group, KvFormat format) {
     int window = groupWindows().get(group);
-    return layers.stream()
-        .filter(l -> l.window() == window)
-        .mapToLong(l -> (long) l.heads() * (l.keySize() + l.valueSize()))
-        .sum();
+    return layers.stream().filter(l -> l.window() == window).mapToDouble(format::tokenBytes).sum();
+  }
+
+  /** Bytes that reading one token whole takes in the layers of a group. */
+  public long readBytes(int group, KvFormat format) {
+    int window = groupWindows().get(group);
+    return layers.stream().filter(l -> l.window() == window).mapToLong(format::readBytes).sum();
   }
 }

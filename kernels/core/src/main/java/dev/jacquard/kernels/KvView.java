@@ -12,6 +12,7 @@ public final class KvView {
   private int[] pages = new int[16];
   private int[] firstPositions = new int[16];
   private int[] lengths = new int[16];
+  private boolean[] pins = new boolean[16];
 
   /** An empty view. */
   public KvView() {}
@@ -21,16 +22,22 @@ public final class KvView {
     size = 0;
   }
 
-  /** Appends {@code length} tokens of {@code page}, the first of them at {@code firstPosition}. */
-  public void add(int page, int firstPosition, int length) {
+  /**
+   * Appends {@code length} tokens of {@code page}, the first of them at {@code firstPosition}.
+   *
+   * @param pinned whether they are read in 8 bits whatever the class of exactness
+   */
+  public void add(int page, int firstPosition, int length, boolean pinned) {
     if (size == pages.length) {
       pages = Arrays.copyOf(pages, 2 * size);
       firstPositions = Arrays.copyOf(firstPositions, 2 * size);
       lengths = Arrays.copyOf(lengths, 2 * size);
+      pins = Arrays.copyOf(pins, 2 * size);
     }
     pages[size] = page;
     firstPositions[size] = firstPosition;
     lengths[size] = length;
+    pins[size] = pinned;
     size++;
   }
 
@@ -47,6 +54,11 @@ public final class KvView {
   /** Position of the first token of entry {@code i}, which lies at offset 0 of its page. */
   public int firstPosition(int i) {
     return firstPositions[i];
+  }
+
+  /** Whether the tokens of entry {@code i} are always read in 8 bits. */
+  public boolean pinned(int i) {
+    return pins[i];
   }
 
   /** Number of tokens of entry {@code i}, 1 to {@link KvStorage#PAGE_TOKENS}. */

@@ -108,6 +108,24 @@ public sealed interface Op {
   }
 
   /**
+   * Chooses which of the visible tokens each row's attention reads, and how, by the {@link
+   * Exactness} of its sequence; after {@link WriteKv} of the same layer, which has no window. Rows
+   * of class DENSE are not in the list. What each class chooses is written down in
+   * docs/attention.md.
+   *
+   * @param query [n × heads·keySize]
+   * @param scale factor on the scores
+   * @param softCap as in {@link Attention}
+   */
+  record SelectPages(int layer, Slot query, int heads, float scale, float softCap, PageList out)
+      implements Op {
+    /** Checks. */
+    public SelectPages {
+      require(query.domain() == Domain.ALL, () -> "pages are chosen for all rows: " + query);
+    }
+  }
+
+  /**
    * Softmax attention of each row over the cached keys of its own sequence, after {@link WriteKv}
    * of the same layer. A row at position p sees positions {@code q ≤ p} and, with a window, {@code
    * q > p − window}. Query head h reads key/value head {@code h / (heads / kvHeads)}.
@@ -117,9 +135,17 @@ public sealed interface Op {
    * @param scale factor on the scores, as 1/√keySize
    * @param window number of visible positions, or 0 for all
    * @param softCap scores become {@code softCap·tanh(score / softCap)}, or 0 for no cap
+   * @param pages what {@link SelectPages} chose for this layer, or null to read all that is visible
    */
   record Attention(
-      int layer, Slot query, Slot out, int heads, float scale, int window, float softCap)
+      int layer,
+      Slot query,
+      Slot out,
+      int heads,
+      float scale,
+      int window,
+      float softCap,
+      @Nullable PageList pages)
       implements Op {
     /** Checks. */
     public Attention {

@@ -1,9 +1,12 @@
 package dev.jacquard.kernels;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -19,7 +22,15 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
   public Program {
     ops = List.copyOf(ops);
     Set<Slot> written = new HashSet<>();
+    Map<PageList, Integer> chosen = new HashMap<>();
     for (Op op : ops) {
+      if (op instanceof Op.SelectPages o) {
+        chosen.put(o.out(), o.layer());
+      } else if (op instanceof Op.Attention a
+          && a.pages() != null
+          && !Objects.equals(chosen.get(a.pages()), a.layer())) {
+        throw new IllegalArgumentException(op + " reads pages that were not chosen for its layer");
+      }
       for (Slot slot : inputs(op)) {
         if (!written.contains(slot)) {
           throw new IllegalArgumentException(op + " reads " + slot + ", which nothing wrote");
@@ -48,6 +59,12 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
                 && a.heads() % l.heads() == 0
                 && (l.window() == 0 || l.window() == a.window());
           }
+          case Op.SelectPages o -> {
+            KvSpec.Layer l = kv.layers().get(o.layer());
+            yield o.query().width() == o.heads() * l.keySize()
+                && o.heads() % l.heads() == 0
+                && l.window() == 0;
+          }
           case Op.Embed _, Op.RmsNorm _, Op.MatMul _, Op.Rope _, Op.FeedForward _, Op.Add _ -> true;
           case Op.SelectRows _ -> true;
         };
@@ -64,6 +81,7 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
       case Op.MatMul o -> List.of(o.in());
       case Op.Rope o -> List.of(o.inOut());
       case Op.WriteKv o -> List.of(o.key(), o.value());
+      case Op.SelectPages o -> List.of(o.query());
       case Op.Attention o -> List.of(o.query());
       case Op.FeedForward o -> List.of(o.in());
       case Op.Add o -> List.of(o.a(), o.b());
@@ -78,7 +96,7 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
       case Op.RmsNorm o -> List.of(o.out());
       case Op.MatMul o -> o.projections().stream().map(Op.Projection::out).toList();
       case Op.Rope o -> List.of(o.inOut());
-      case Op.WriteKv _ -> List.of();
+      case Op.WriteKv _, Op.SelectPages _ -> List.of();
       case Op.Attention o -> List.of(o.out());
       case Op.FeedForward o -> List.of(o.out());
       case Op.Add o -> List.of(o.out());
@@ -98,7 +116,8 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
         add(all, o.up());
         add(all, o.down());
       }
-      case Op.Rope _, Op.WriteKv _, Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
+      case Op.Rope _, Op.WriteKv _, Op.SelectPages _, Op.Attention _ -> {}
+      case Op.Add _, Op.SelectRows _ -> {}
     }
     return all;
   }

@@ -21,6 +21,7 @@ public final class StepInputs {
   private final int[][] writePages;
   private final int[][] writeOffsets;
   private final List<KvView[]> views = new ArrayList<>();
+  private final List<Exactness> exactness = new ArrayList<>();
   private int rows;
   private int outputs;
   private int sequenceCount;
@@ -47,7 +48,7 @@ public final class StepInputs {
     sequenceCount = 0;
   }
 
-  /** Adds a sequence and returns its index in this step; its views are empty. */
+  /** Adds a sequence and returns its index in this step; its views are empty, its class DENSE. */
   public int addSequence() {
     if (sequenceCount == views.size()) {
       KvView[] fresh = new KvView[groups];
@@ -55,11 +56,18 @@ public final class StepInputs {
         fresh[g] = new KvView();
       }
       views.add(fresh);
+      exactness.add(Exactness.DENSE);
     }
+    exactness.set(sequenceCount, Exactness.DENSE);
     for (KvView view : views.get(sequenceCount)) {
       view.clear();
     }
     return sequenceCount++;
+  }
+
+  /** Says how closely the rows of a sequence read what they see. */
+  public void setExactness(int sequence, Exactness wanted) {
+    exactness.set(sequence, wanted);
   }
 
   /** Adds a row and returns its index; its write places must be set for every group. */
@@ -128,6 +136,11 @@ public final class StepInputs {
   /** Offset in that page, 0 to {@link KvStorage#PAGE_TOKENS} − 1. */
   public int writeOffset(int group, int row) {
     return writeOffsets[group][row];
+  }
+
+  /** How closely the rows of a sequence read. */
+  public Exactness exactness(int sequence) {
+    return exactness.get(sequence);
   }
 
   /** What a sequence sees in a group. */

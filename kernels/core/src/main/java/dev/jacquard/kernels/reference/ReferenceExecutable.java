@@ -1,10 +1,14 @@
 package dev.jacquard.kernels.reference;
 
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageList;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.RotaryEmbedding;
 import dev.jacquard.kernels.Slot;
@@ -34,6 +38,8 @@ final class ReferenceExecutable implements Executable {
 
   private final float[] up;
   private final ScalarAttention attention;
+  private final Map<PageList, PageSelection> selections = new HashMap<>();
+  private final AttentionReport report;
   private boolean closed;
 
   ReferenceExecutable(Program program, CompileOptions options, WorkerPool pool) {
@@ -42,6 +48,12 @@ final class ReferenceExecutable implements Executable {
     this.pool = pool;
     for (Slot slot : program.slots()) {
       slots.put(slot, allocate(slot.toString(), maxRows(slot), slot.width()));
+    }
+    report = new AttentionReport(options.maxRows());
+    for (Op op : program.ops()) {
+      if (op instanceof Op.SelectPages o) {
+        selections.put(o.out(), new PageSelection());
+      }
     }
     int hidden = 0;
     for (Op op : program.ops()) {
@@ -129,6 +141,7 @@ final class ReferenceExecutable implements Executable {
       }
       case Op.Rope o -> rope(o, inputs);
       case Op.WriteKv o -> writeKv(o, inputs, kv);
+      case Op.SelectPages o -> selectPages(o, inputs);
       case Op.Attention o -> attention.run(o, inputs, kv, array(o.query()), array(o.out()));
       case Op.FeedForward o -> feedForward(o, rows(o.in(), inputs));
       case Op.Add(Slot a, Slot b, Slot out) ->
@@ -296,6 +309,15 @@ final class ReferenceExecutable implements Executable {
     }
   }
 
+  private void selectPages(Op.SelectPages op, StepInputs inputs) {
+    pages(op.out()).clear();
+    for (int s = 0; s < inputs.sequences(); s++) {
+      if (!(inputs.exactness(s) instanceof Exactness.Dense)) {
+        throw new BackendException("only DENSE attention runs on this backend yet");
+      }
+    }
+  }
+
   private void feedForward(Op.FeedForward op, int n) {
     float[] in = array(op.in());
     multiply(in, n, op.gate(), gate);
@@ -323,6 +345,20 @@ final class ReferenceExecutable implements Executable {
   @Override
   public void read(Slot slot, int row, float[] target, int offset) {
     System.arraycopy(array(slot), row * slot.width(), target, offset, slot.width());
+  }
+
+  @Override
+  public PageSelection pages(PageList list) {
+    PageSelection selection = selections.get(list);
+    if (selection == null) {
+      throw new IllegalArgumentException("no list of this program: " + list);
+    }
+    return selection;
+  }
+
+  @Override
+  public AttentionReport attention() {
+    return report;
   }
 
   @Override

@@ -4,6 +4,7 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.SketchBasis;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -32,6 +33,7 @@ final class ReferenceKvStorage implements KvStorage {
   ReferenceKvStorage(KvSpec spec, KvFormat format) {
     this.spec = spec;
     this.format = format;
+    bytes(format);
     int layers = spec.layers().size();
     groupOfLayer = new int[layers];
     layerStart = new long[layers];
@@ -95,7 +97,7 @@ final class ReferenceKvStorage implements KvStorage {
   }
 
   private void copy(MemorySegment source, MemorySegment target, long start, long count) {
-    int bytes = format.bytes();
+    int bytes = bytes(format);
     MemorySegment.copy(source, start * bytes, target, start * bytes, count * bytes);
   }
 
@@ -103,24 +105,25 @@ final class ReferenceKvStorage implements KvStorage {
     return groupOfLayer[layer];
   }
 
-  /** Writes the key and the value of one token, all heads, rounding them. */
-  void write(int layer, int page, int offset, float[] key, int keyAt, float[] value, int valueAt) {
+  @Override
+  public void write(
+      int layer, int page, int offset, float[] key, int keyAt, float[] value, int valueAt) {
     KvSpec.Layer l = spec.layers().get(layer);
     MemorySegment target = pages.get(groupOfLayer[layer]).get(page);
     store(target, keys(layer, offset), key, keyAt, l.heads() * l.keySize());
     store(target, values(layer, offset), value, valueAt, l.heads() * l.valueSize());
   }
 
-  /** Reads the key of one token and head. */
-  void readKey(int layer, int page, int offset, int head, float[] key) {
+  @Override
+  public void readKey(int layer, int page, int offset, int head, float[] key, int at) {
     int size = spec.layers().get(layer).keySize();
-    load(layer, page, keys(layer, offset) + (long) head * size, key, size);
+    load(layer, page, keys(layer, offset) + (long) head * size, key, at, size);
   }
 
-  /** Reads the value of one token and head. */
-  void readValue(int layer, int page, int offset, int head, float[] value) {
+  @Override
+  public void readValue(int layer, int page, int offset, int head, float[] value, int at) {
     int size = spec.layers().get(layer).valueSize();
-    load(layer, page, values(layer, offset) + (long) head * size, value, size);
+    load(layer, page, values(layer, offset) + (long) head * size, value, at, size);
   }
 
   /** Index, in its page, of the first number of a token's key. */
@@ -140,6 +143,7 @@ final class ReferenceKvStorage implements KvStorage {
       case F32 ->
           MemorySegment.copy(
               source, from, target, ValueLayout.JAVA_FLOAT, start * Float.BYTES, count);
+      case Q8 -> throw new IllegalStateException();
       case F16 -> {
         for (int i = 0; i < count; i++) {
           target.setAtIndex(
@@ -149,17 +153,41 @@ final class ReferenceKvStorage implements KvStorage {
     }
   }
 
-  private void load(int layer, int page, long start, float[] target, int count) {
+  private void load(int layer, int page, long start, float[] target, int at, int count) {
     MemorySegment source = pages.get(groupOfLayer[layer]).get(page);
     switch (format) {
       case F32 ->
-          MemorySegment.copy(source, ValueLayout.JAVA_FLOAT, start * Float.BYTES, target, 0, count);
+          MemorySegment.copy(
+              source, ValueLayout.JAVA_FLOAT, start * Float.BYTES, target, at, count);
+      case Q8 -> throw new IllegalStateException();
       case F16 -> {
         for (int i = 0; i < count; i++) {
-          target[i] = Float.float16ToFloat(source.getAtIndex(ValueLayout.JAVA_SHORT, start + i));
+          target[at + i] =
+              Float.float16ToFloat(source.getAtIndex(ValueLayout.JAVA_SHORT, start + i));
         }
       }
     }
+  }
+
+  @Override
+  public void summarise(int group, int page, int tokens) {}
+
+  @Override
+  public void sketch(int layer, List<SketchBasis> bases) {
+    throw new IllegalStateException("keys in " + format + " are not sketched");
+  }
+
+  @Override
+  public boolean sketched(int layer) {
+    return false;
+  }
+
+  private static int bytes(KvFormat format) {
+    return switch (format) {
+      case F16 -> Short.BYTES;
+      case F32 -> Float.BYTES;
+      case Q8 -> throw new BackendException("keys and values in 8 bits cannot be kept yet");
+    };
   }
 
   @Override

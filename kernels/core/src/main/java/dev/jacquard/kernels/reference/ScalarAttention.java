@@ -77,7 +77,7 @@ final class ScalarAttention {
     for (int e = 0; e < view.size(); e++) {
       int end = end(view, e, last);
       for (int offset = start(view, e, first); offset < end; offset++, t++) {
-        kv.readKey(op.layer(), view.page(e), offset, kvHead, vector);
+        kv.readKey(op.layer(), view.page(e), offset, kvHead, vector, 0);
         for (int h = 0; h < shared; h++) {
           double score = dot(query, firstQuery + h * keySize, vector, keySize) * op.scale();
           if (op.softCap() != 0) {
@@ -95,7 +95,7 @@ final class ScalarAttention {
     for (int e = 0; e < view.size(); e++) {
       int end = end(view, e, last);
       for (int offset = start(view, e, first); offset < end; offset++, t++) {
-        kv.readValue(op.layer(), view.page(e), offset, kvHead, vector);
+        kv.readValue(op.layer(), view.page(e), offset, kvHead, vector, 0);
         for (int h = 0; h < shared; h++) {
           double probability = scores[h * tokens + t];
           for (int i = 0; i < valueSize; i++) {

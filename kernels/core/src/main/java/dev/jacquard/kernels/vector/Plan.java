@@ -2,6 +2,7 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.Program;
@@ -111,8 +112,8 @@ final class Plan {
       switch (op) {
         case Op.MatMul o -> columns = Math.max(columns, o.in().width());
         case Op.FeedForward o -> columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
-        case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.Attention _ -> {}
-        case Op.Add _, Op.SelectRows _ -> {}
+        case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.SelectPages _ -> {}
+        case Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
       }
     }
     return new Activations(Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns));
@@ -198,6 +199,7 @@ final class Plan {
                   o.key(),
                   new RowKernels.WriteKv(
                       o.layer(), of(o.key()), o.key().width(), of(o.value()), o.value().width())));
+      case Op.SelectPages _ -> parts.add(new Part.Whole(Plan::selectPages));
       case Op.Attention o ->
           parts.add(
               new Part.Whole(
@@ -212,6 +214,14 @@ final class Plan {
           parts.add(rows(o.out(), new RowKernels.Select(of(o.in()), o.in().width(), of(o.out()))));
     }
     return parts;
+  }
+
+  private static void selectPages(Step step) {
+    for (int s = 0; s < step.inputs().sequences(); s++) {
+      if (!(step.inputs().exactness(s) instanceof Exactness.Dense)) {
+        throw new BackendException("only DENSE attention runs on this backend yet");
+      }
+    }
   }
 
   private void multiply(Op.MatMul op, List<Part> parts) {
@@ -283,7 +293,8 @@ final class Plan {
       case Op.MatMul o -> o.projections().stream().mapToLong(p -> bytesRead(p.linear())).sum();
       case Op.FeedForward o -> bytesRead(o.gate()) + bytesRead(o.up()) + bytesRead(o.down());
       case Op.RmsNorm o -> o.weight().tensor().data().byteSize();
-      case Op.Rope _, Op.WriteKv _, Op.Attention _, Op.Add _, Op.SelectRows _ -> 0;
+      case Op.Rope _, Op.WriteKv _, Op.SelectPages _, Op.Attention _ -> 0;
+      case Op.Add _, Op.SelectRows _ -> 0;
     };
   }
 

@@ -1,16 +1,21 @@
 package dev.jacquard.kernels.vector;
 
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageList;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.kernels.parallel.WorkerPool;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +29,8 @@ final class VectorExecutable implements Executable {
   private final PackedMatrices matrices;
   private final Step step;
   private final Plan plan;
+  private final Map<PageList, PageSelection> selections = new HashMap<>();
+  private final AttentionReport report;
   private boolean closed;
 
   VectorExecutable(Program program, CompileOptions options, WorkerPool pool) {
@@ -31,6 +38,12 @@ final class VectorExecutable implements Executable {
     this.maxRows = options.maxRows();
     this.maxOutputs = options.maxOutputs();
     step = new Step(pool);
+    report = new AttentionReport(maxRows);
+    for (Op op : program.ops()) {
+      if (op instanceof Op.SelectPages o) {
+        selections.put(o.out(), new PageSelection());
+      }
+    }
     try {
       matrices = PackedMatrices.pack(matrices(program), options, pool);
     } catch (InternalError e) {
@@ -57,7 +70,7 @@ final class VectorExecutable implements Executable {
                   add.accept(o.down().weight());
                 }
                 case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _ -> {}
-                case Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
+                case Op.SelectPages _, Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
               }
             })
         .distinct()
@@ -126,6 +139,20 @@ final class VectorExecutable implements Executable {
       throw new IndexOutOfBoundsException("row " + row + " of " + slot + ", which has " + rows);
     }
     System.arraycopy(values, row * slot.width(), target, offset, slot.width());
+  }
+
+  @Override
+  public PageSelection pages(PageList list) {
+    PageSelection selection = selections.get(list);
+    if (selection == null) {
+      throw new IllegalArgumentException("the program has no " + list);
+    }
+    return selection;
+  }
+
+  @Override
+  public AttentionReport attention() {
+    return report;
   }
 
   @Override

@@ -6,6 +6,7 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.SketchBasis;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -73,11 +74,11 @@ final class VectorKvStorage implements KvStorage {
   }
 
   private long keyBytes(KvSpec.Layer layer) {
-    return (long) PAGE_TOKENS * layer.keySize() * format.bytes();
+    return (long) PAGE_TOKENS * layer.keySize() * bytes(format);
   }
 
   private long valueBytes(KvSpec.Layer layer) {
-    return (long) PAGE_TOKENS * layer.valueSize() * format.bytes();
+    return (long) PAGE_TOKENS * layer.valueSize() * bytes(format);
   }
 
   @Override
@@ -165,18 +166,18 @@ final class VectorKvStorage implements KvStorage {
     return groupOfLayer[layer];
   }
 
-  /** Rounds one token's keys and values of all heads to the format and stores them. */
-  void write(
+  @Override
+  public void write(
       int layer, int page, int token, float[] keys, int keysAt, float[] values, int valuesAt) {
     KvSpec.Layer l = spec.layers().get(layer);
     MemorySegment slab = slab(groupOfLayer[layer], page);
     for (int head = 0; head < l.heads(); head++) {
       long keyAt = keyOffset(layer, page, head);
-      long valueAt = valueOffset(layer, page, head) + (long) token * l.valueSize() * format.bytes();
+      long valueAt = valueOffset(layer, page, head) + (long) token * l.valueSize() * bytes(format);
       int key = keysAt + head * l.keySize();
       int value = valuesAt + head * l.valueSize();
-      long stride = (long) PAGE_TOKENS * format.bytes();
-      keyAt += (long) token * format.bytes();
+      long stride = (long) PAGE_TOKENS * bytes(format);
+      keyAt += (long) token * bytes(format);
       switch (format) {
         case F16 -> {
           for (int d = 0; d < l.keySize(); d++) {
@@ -192,6 +193,7 @@ final class VectorKvStorage implements KvStorage {
           }
           MemorySegment.copy(values, value, slab, FLOAT32, valueAt, l.valueSize());
         }
+        case Q8 -> throw new IllegalStateException();
       }
     }
   }
@@ -215,7 +217,7 @@ final class VectorKvStorage implements KvStorage {
     }
     for (int t = 0; t < tokens; t++) {
       expand(slab, at, l.valueSize(), target, to + t * stride);
-      at += (long) l.valueSize() * format.bytes();
+      at += (long) l.valueSize() * bytes(format);
     }
   }
 
@@ -223,6 +225,7 @@ final class VectorKvStorage implements KvStorage {
     switch (format) {
       case F16 -> expandHalves(source, at, count, target, to);
       case F32 -> MemorySegment.copy(source, FLOAT32, at, target, to, count);
+      case Q8 -> throw new IllegalStateException();
     }
   }
 
@@ -232,6 +235,44 @@ final class VectorKvStorage implements KvStorage {
     for (int i = 0; i < count; i++) {
       target[to + i] = Float.float16ToFloat(source.get(SHORT, at + i * 2L));
     }
+  }
+
+  @Override
+  public void readKey(int layer, int page, int offset, int head, float[] target, int at) {
+    MemorySegment slab = slab(groupOfLayer[layer], page);
+    long from = keyOffset(layer, page, head) + (long) offset * bytes(format);
+    int size = spec.layers().get(layer).keySize();
+    for (int d = 0; d < size; d++) {
+      expand(slab, from + (long) d * PAGE_TOKENS * bytes(format), 1, target, at + d);
+    }
+  }
+
+  @Override
+  public void readValue(int layer, int page, int offset, int head, float[] target, int at) {
+    int size = spec.layers().get(layer).valueSize();
+    long from = valueOffset(layer, page, head) + (long) offset * size * bytes(format);
+    expand(slab(groupOfLayer[layer], page), from, size, target, at);
+  }
+
+  @Override
+  public void summarise(int group, int page, int tokens) {}
+
+  @Override
+  public void sketch(int layer, List<SketchBasis> bases) {
+    throw new IllegalStateException("keys in " + format + " are not sketched");
+  }
+
+  @Override
+  public boolean sketched(int layer) {
+    return false;
+  }
+
+  private static int bytes(KvFormat format) {
+    return switch (format) {
+      case F16 -> Short.BYTES;
+      case F32 -> Float.BYTES;
+      case Q8 -> throw new BackendException("keys and values in 8 bits cannot be kept yet");
+    };
   }
 
   @Override

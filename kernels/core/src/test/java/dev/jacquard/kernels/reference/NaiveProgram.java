@@ -100,6 +100,7 @@ final class NaiveProgram {
           remember(keys, o.layer(), get(o.key()));
           remember(values, o.layer(), get(o.value()));
         }
+        case Op.SelectPages _ -> {}
         case Op.Attention o -> slots.put(o.out(), attend(get(o.query()), o));
         case Op.FeedForward o -> {
           double[] gate = apply(o.gate(), get(o.in()));

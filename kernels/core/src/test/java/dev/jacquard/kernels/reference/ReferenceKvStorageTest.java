@@ -47,8 +47,8 @@ class ReferenceKvStorageTest {
       for (int head = 0; head < l.heads(); head++) {
         float[] key = new float[l.keySize()];
         float[] value = new float[l.valueSize()];
-        storage.readKey(layer, page, offset, head, key);
-        storage.readValue(layer, page, offset, head, value);
+        storage.readKey(layer, page, offset, head, key, 0);
+        storage.readValue(layer, page, offset, head, value, 0);
         for (int i = 0; i < key.length; i++) {
           assertEquals(mark(layer, as, offset, head * l.keySize() + i), key[i]);
         }
@@ -60,7 +60,9 @@ class ReferenceKvStorageTest {
   }
 
   @ParameterizedTest
-  @EnumSource(KvFormat.class)
+  @EnumSource(
+      value = KvFormat.class,
+      names = {"F16", "F32"})
   void everyPlaceKeepsItsOwnNumbersWhilePagesAreAddedAndCopied(KvFormat format) {
     try (ReferenceKvStorage storage = new ReferenceKvStorage(SPEC, format)) {
       assertEquals(0, storage.pages(0));
@@ -96,7 +98,7 @@ class ReferenceKvStorageTest {
       float[] key = {1 + 1e-4f, 0.1f, 1e6f, -3};
       storage.write(1, 0, 5, key, 0, key, 0);
       float[] read = new float[4];
-      storage.readKey(1, 0, 5, 0, read);
+      storage.readKey(1, 0, 5, 0, read, 0);
       assertArrayEquals(new float[] {1, 0.099975586f, Float.POSITIVE_INFINITY, -3}, read);
     }
   }

@@ -241,7 +241,7 @@ public abstract class BackendContract {
       }
     }
     for (int g = 0; g < 2; g++) {
-      inputs.view(sequence, g).add(page, 0, first + count);
+      inputs.view(sequence, g).add(page, 0, first + count, false);
     }
   }
 
@@ -264,8 +264,8 @@ public abstract class BackendContract {
       for (int token : new int[] {-1, test.vocabulary()}) {
         inputs.clear();
         inputs.addRow(inputs.addSequence(), 0, token, true);
-        inputs.view(0, 0).add(0, 0, 1);
-        inputs.view(0, 1).add(0, 0, 1);
+        inputs.view(0, 0).add(0, 0, 1, false);
+        inputs.view(0, 1).add(0, 0, 1, false);
         refused(IllegalArgumentException.class, executable, inputs, kv);
       }
       inputs.clear();

@@ -94,7 +94,7 @@ public record CaseRunner(int chunk, boolean together) {
     }
     for (int g = 0; g < groups; g++) {
       for (Entry entry : pages) {
-        inputs.view(index, g).add(entry.page, entry.firstPosition, entry.length);
+        inputs.view(index, g).add(entry.page, entry.firstPosition, entry.length, false);
       }
     }
   }

@@ -35,7 +35,7 @@ public final class ErrorBounds {
           o.projections().stream().mapToDouble(p -> of(p.linear().weight())).max().orElse(0);
       case Op.Rope _ -> FLOAT;
       case Op.WriteKv _ -> EXACT;
-      case Op.Attention _ -> FLOAT_SUM;
+      case Op.SelectPages _, Op.Attention _ -> FLOAT_SUM;
       // Two products, one after the other, and their errors add up.
       case Op.FeedForward o -> 2 * Math.max(of(o.gate().weight()), of(o.down().weight()));
       case Op.Add _ -> EXACT;

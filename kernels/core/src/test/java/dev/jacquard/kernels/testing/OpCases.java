@@ -211,7 +211,7 @@ public final class OpCases {
 
   private static List<OpCase> attentions() {
     List<OpCase> cases = new ArrayList<>();
-    for (KvFormat format : KvFormat.values()) {
+    for (KvFormat format : List.of(KvFormat.F16, KvFormat.F32)) {
       cases.add(attention("attention", 6, new KvSpec.Layer(2, 12, 12, 0), 0, 0, format));
       cases.add(attention("window 20", 4, new KvSpec.Layer(1, 64, 64, 20), 20, 0, format));
       cases.add(attention("window 1", 2, new KvSpec.Layer(2, 16, 16, 1), 1, 0, format));
@@ -243,7 +243,7 @@ public final class OpCases {
             input(otherValue),
             new Op.WriteKv(0, otherKey, otherValue),
             new Op.WriteKv(1, k, v),
-            new Op.Attention(1, q, out, heads, scale, window, cap));
+            new Op.Attention(1, q, out, heads, scale, window, cap, null));
     KvSpec spec = new KvSpec(List.of(other, layer, third));
     return new OpCase(
         name + " " + heads + ":" + layer.heads() + " " + format,
@@ -315,7 +315,7 @@ public final class OpCases {
       ops.add(new Op.Rope(q, 12, rotary(Pairing.NEIGHBOURS, 6, 1)));
       ops.add(new Op.Rope(k, 12, rotary(Pairing.NEIGHBOURS, 6, 1)));
       ops.add(new Op.WriteKv(l, k, v));
-      ops.add(new Op.Attention(l, q, attended, 6, 0.3f, kv.layers().get(l).window(), 0));
+      ops.add(new Op.Attention(l, q, attended, 6, 0.3f, kv.layers().get(l).window(), 0, null));
       if (l == 1) {
         rows = Domain.OUTPUT;
         ops.add(new Op.SelectRows(attended, output("attended", 72)));

@@ -86,7 +86,7 @@ class AttentionTest {
           while (end < to && first[end] == i) {
             end++;
           }
-          view.add(number(i), i, end - i);
+          view.add(number(i), i, end - i, false);
         }
       }
     }
@@ -120,7 +120,7 @@ class AttentionTest {
             new Op.Embed(table("k", key.width(), k), 1, key),
             new Op.Embed(table("v", value.width(), v), 1, value),
             new Op.WriteKv(0, key, value),
-            new Op.Attention(0, query, out, c.heads, scale, c.window, c.softCap),
+            new Op.Attention(0, query, out, c.heads, scale, c.window, c.softCap, null),
             new Op.SelectRows(out, logits)),
         new KvSpec(List.of(new KvSpec.Layer(c.kvHeads, c.keySize, c.valueSize, c.window))),
         logits);

@@ -82,6 +82,7 @@ class VectorKvStorageTest {
     return switch (format) {
       case F16 -> Float.float16ToFloat(Float.floatToFloat16(x));
       case F32 -> x;
+      case Q8 -> throw new IllegalArgumentException("rounded in groups");
     };
   }
 

@@ -306,7 +306,17 @@ final class ReferenceExecutable implements Executable {
           r * op.key().width(),
           array(op.value()),
           r * op.value().width());
+      if (kv instanceof QuantizedKvStorage quantized && lastInPage(inputs, group, r)) {
+        quantized.summariseLayer(
+            op.layer(), inputs.writePage(group, r), inputs.writeOffset(group, r) + 1);
+      }
     }
+  }
+
+  /** Whether the next row is written to another page. */
+  private static boolean lastInPage(StepInputs inputs, int group, int row) {
+    return row + 1 == inputs.rows()
+        || inputs.writePage(group, row + 1) != inputs.writePage(group, row);
   }
 
   private void selectPages(Op.SelectPages op, StepInputs inputs) {

@@ -1,11 +1,15 @@
 /** Model files, tokenizers, architectures, sampling and sessions: what users of the library see. */
+@SuppressWarnings("requires-automatic") // EJML names no module
 module dev.jacquard.runtime {
   requires transitive dev.jacquard.attention;
+  requires ejml.core;
+  requires ejml.ddense;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;
   exports dev.jacquard.architecture;
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
+  exports dev.jacquard.calibration;
   exports dev.jacquard.session;
 }

@@ -1,5 +1,6 @@
 package dev.jacquard.attention;
 
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.StepInputs;
 
 /**
@@ -20,6 +21,16 @@ public interface KvSequence extends AutoCloseable {
    */
   void append(
       StepInputs inputs, int[] tokens, int from, int to, int outputs, AttentionPolicy policy);
+
+  /**
+   * Reserves places for {@code count} further tokens, which are part of the sequence from now on;
+   * the caller then writes their keys and values to the storage. A group with a window holds only
+   * as many of the last ones as {@link #append} would have left of them.
+   *
+   * @param places by group, filled with the pages that the sequence holds then
+   * @throws KvCacheFullException if there is no memory for the pages; the sequence is unchanged
+   */
+  void insert(int count, KvView[] places);
 
   /**
    * Forgets all tokens from position {@code length} on.

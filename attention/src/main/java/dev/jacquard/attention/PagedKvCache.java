@@ -122,6 +122,19 @@ public final class PagedKvCache implements KvCache {
     }
   }
 
+  /** The same for tokens from {@code first[g]} to {@code end} in group g. */
+  void reserve(PageTable[] tables, int length, int[] first, int end) {
+    for (int g = 0; g < tables.length; g++) {
+      int missing = tables[g].pagesNeeded(end - first[g]) - pools[g].freePages();
+      if (first[g] > length) {
+        missing++; // the last page is not filled up
+      }
+      if (missing > 0) {
+        grow(g, missing);
+      }
+    }
+  }
+
   private void grow(int group, int missing) {
     int pages = storage.pages(group);
     if (missing > maxPages - pages) {

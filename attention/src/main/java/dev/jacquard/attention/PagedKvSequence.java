@@ -1,5 +1,6 @@
 package dev.jacquard.attention;
 
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.StepInputs;
 
 /** A sequence of a {@link PagedKvCache}: one page table per group. */
@@ -55,6 +56,28 @@ final class PagedKvSequence implements KvSequence {
       }
       policy.select(cache.live(tables[g]), window, first, inputs.view(sequence, g));
     }
+  }
+
+  @Override
+  public void insert(int count, KvView[] places) {
+    requireOpen();
+    int end = Math.addExact(length, count);
+    int[] first = new int[tables.length];
+    for (int g = 0; g < tables.length; g++) {
+      int window = cache.window(g);
+      first[g] = window == 0 ? length : Math.max(length, end - window - PagedKvCache.SLACK);
+    }
+    cache.reserve(tables, length, first, end);
+    for (int g = 0; g < tables.length; g++) {
+      if (first[g] > length) {
+        tables[g].releaseBefore(length);
+      }
+      for (int position = first[g]; position < end; position++) {
+        tables[g].append(position);
+      }
+      tables[g].copyTo(places[g]);
+    }
+    length = end;
   }
 
   /** The first position that a row at {@code position} sees through a window. */

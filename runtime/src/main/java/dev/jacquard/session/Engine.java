@@ -241,7 +241,7 @@ final class Engine implements AutoCloseable {
     long started = System.nanoTime();
     try {
       file.requireIntact(); // a system call of a microsecond
-      executable.run(inputs, cache.storage(), null);
+      executable.run(inputs, cache.storage(), observer());
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);
       return;
@@ -258,6 +258,15 @@ final class Engine implements AutoCloseable {
       }
       output += job.outputs();
     }
+  }
+
+  /** What tells the jobs that record about each op, or null: steps are faster unobserved. */
+  private Executable.@Nullable Observer observer() {
+    List<Job> recording = step.stream().filter(Job::recording).toList();
+    recording.forEach(Job::beforeStep);
+    return recording.isEmpty()
+        ? null
+        : (index, op) -> recording.forEach(job -> job.afterOp(index, executable));
   }
 
   /**

@@ -3,8 +3,12 @@ package dev.jacquard.session;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.Program;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.BitSet;
 
 /**
@@ -97,6 +101,40 @@ public final class Model implements AutoCloseable {
       throw new IllegalStateException("the model is closed");
     }
     return new Session(this, new TokenSequence(engine.cache(), policy));
+  }
+
+  /**
+   * A store for keys and values of files that this model has read.
+   *
+   * @param folder is created if it does not exist
+   * @param maxBytes most bytes of all files in it, those of other models included
+   * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
+   */
+  public KvStore store(Path folder, long maxBytes) {
+    return new KvStore(folder, maxBytes, file.fingerprint(), program);
+  }
+
+  /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
+  public int[] lead() {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
+  }
+
+  /**
+   * Computes the keys and values of a file in a session of its own, after {@link #lead}, and stores
+   * them. Several threads may do this at once; their files share steps.
+   *
+   * @param ids tokens of the file; not to be changed any more
+   * @throws ContextExceededException if they do not fit the context
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be stored
+   * @throws IllegalStateException if the model is closed
+   */
+  public StoredFile store(KvStore store, int[] ids) {
+    try (KvRecorder recorder = store.record(lead(), ids);
+        Session session = newSession()) {
+      session.record(recorder);
+      return recorder.finish();
+    }
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

@@ -4,7 +4,13 @@ import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.KvStoreException;
+import dev.jacquard.kvstore.StoredFile;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,11 +21,34 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever holds the session's turn may change the ids; only the engine thread touches the cache.
  */
 final class TokenSequence {
+  /**
+   * Tokens of a file that are computed where it is placed: they see what stands before the file,
+   * which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
+   */
+  private static final int RECOMPUTED = 16;
+
+  private static final System.Logger LOG = System.getLogger(TokenSequence.class.getName());
+
+  /**
+   * A file whose keys and values can be placed.
+   *
+   * @param start position of its first token
+   * @param firstPlaced the tokens before this position are computed
+   */
+  private record Placement(int start, int firstPlaced, KvStore store, StoredFile file) {
+    int end() {
+      return start + file.tokens();
+    }
+  }
+
   private final KvCache cache;
   private final AttentionPolicy policy;
   private @Nullable KvSequence kv;
   private int[] tokens;
   private volatile int length;
+
+  /** Files whose keys and values are stored, in the order of their positions. */
+  private final List<Placement> placements = new ArrayList<>();
 
   TokenSequence(KvCache cache, AttentionPolicy policy) {
     this(cache, policy, null, new int[64], 0);
@@ -59,21 +88,78 @@ final class TokenSequence {
     length = end;
   }
 
+  /** Adds the ids of a stored file, whose keys and values are placed when their turn comes. */
+  void add(KvStore store, StoredFile file) {
+    int[] lead = file.lead();
+    boolean alone = length == lead.length && Arrays.equals(tokens, 0, length, lead, 0, length);
+    int computed = alone ? 0 : Math.min(RECOMPUTED, file.tokens());
+    placements.add(new Placement(length, length + computed, store, file));
+    add(file.ids());
+  }
+
   /**
-   * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
+   * Places stored keys and values if they come next. The last id of the sequence is always left to
+   * be computed. A file that cannot be placed is computed.
+   *
+   * @return number of tokens that were placed
    */
-  void append(StepInputs inputs, int to, int outputs) {
+  int place() {
+    int before = cached();
+    for (Placement p : placements) {
+      int to = Math.min(p.end(), length - 1);
+      if (p.firstPlaced() == cached() && to > cached()) {
+        return place(p, to) ? to - before : 0;
+      }
+    }
+    return 0;
+  }
+
+  private boolean place(Placement placement, int to) {
+    KvSequence sequence = kv();
+    int from = sequence.length();
+    try {
+      placement.store().place(placement.file(), placement.start(), to, sequence, cache.storage());
+      return true;
+    } catch (KvStoreException e) {
+      LOG.log(Level.WARNING, e.getMessage() + "; its " + (to - from) + " tokens are computed");
+      placements.remove(placement);
+      forget(from);
+      return false;
+    }
+  }
+
+  /** The ids up to this position can be computed before stored keys and values are placed. */
+  int computable() {
+    int cached = cached();
+    for (Placement p : placements) {
+      if (p.firstPlaced() > cached && p.firstPlaced() < p.end()) {
+        return p.firstPlaced();
+      }
+    }
+    return length;
+  }
+
+  private KvSequence kv() {
     KvSequence sequence = kv;
     if (sequence == null) {
       sequence = cache.newSequence();
       kv = sequence;
     }
+    return sequence;
+  }
+
+  /**
+   * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
+   */
+  void append(StepInputs inputs, int to, int outputs) {
+    KvSequence sequence = kv();
     sequence.append(inputs, tokens, sequence.length(), to, outputs, policy);
   }
 
   /** Forgets ids from {@code end} on. */
   void truncate(int end) {
     length = end;
+    placements.removeIf(p -> p.end() > end);
     forget(end);
   }
 
@@ -103,6 +189,9 @@ final class TokenSequence {
 
   /** A copy that shares cached pages. */
   TokenSequence fork() {
-    return new TokenSequence(cache, policy, kv == null ? null : kv.fork(), tokens.clone(), length);
+    KvSequence fork = kv == null ? null : kv.fork();
+    TokenSequence copy = new TokenSequence(cache, policy, fork, tokens.clone(), length);
+    copy.placements.addAll(placements);
+    return copy;
   }
 }

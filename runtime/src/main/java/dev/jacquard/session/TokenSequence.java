@@ -105,26 +105,31 @@ final class TokenSequence {
    */
   int place() {
     int before = cached();
-    for (Placement p : placements) {
-      int to = Math.min(p.end(), length - 1);
-      if (p.firstPlaced() == cached() && to > cached()) {
-        return place(p, to) ? to - before : 0;
-      }
+    for (Placement next = due(); next != null; next = due()) {
+      place(next);
     }
-    return 0;
+    return cached() - before;
   }
 
-  private boolean place(Placement placement, int to) {
+  private @Nullable Placement due() {
+    for (Placement p : placements) {
+      if (p.firstPlaced() == cached() && Math.min(p.end(), length - 1) > cached()) {
+        return p;
+      }
+    }
+    return null;
+  }
+
+  private void place(Placement placement) {
     KvSequence sequence = kv();
     int from = sequence.length();
+    int to = Math.min(placement.end(), length - 1);
     try {
       placement.store().place(placement.file(), placement.start(), to, sequence, cache.storage());
-      return true;
     } catch (KvStoreException e) {
       LOG.log(Level.WARNING, e.getMessage() + "; its " + (to - from) + " tokens are computed");
       placements.remove(placement);
       forget(from);
-      return false;
     }
   }
 

@@ -11,5 +11,6 @@ module dev.jacquard.runtime {
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
   exports dev.jacquard.calibration;
+  exports dev.jacquard.kvstore;
   exports dev.jacquard.session;
 }

@@ -55,6 +55,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(new TokenizeCommand(terminal))
         .addSubcommand(new PerplexityCommand(terminal))
         .addSubcommand(evaluate)
+        .addSubcommand(new CalibrateCommand(terminal))
         .addSubcommand(new BenchCommand(terminal))
         .addSubcommand(new DoctorCommand(terminal))
         .setExpandAtFiles(false)

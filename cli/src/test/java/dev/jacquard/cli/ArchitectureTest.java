@@ -36,10 +36,12 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
+          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry(
               "session",
               List.of(
                   "sampling",
+                  "kvstore",
                   "architecture",
                   "tokenizer",
                   "modelfile",

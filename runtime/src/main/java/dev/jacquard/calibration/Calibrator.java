@@ -59,6 +59,11 @@ public final class Calibrator {
 
   private record Chunk(int[] tokens, int position, boolean heldOut) {}
 
+  /** Whether the model has a layer that can be sketched. */
+  public boolean possible() {
+    return !CalibrationSite.of(program).isEmpty();
+  }
+
   /**
    * Reads a text and makes the bases.
    *

@@ -36,6 +36,7 @@ final class Engine implements AutoCloseable {
   private final ModelFile file;
   private final Executable executable;
   private final KvCache cache;
+  private final Sketching sketching;
   private final StepInputs inputs;
   private final int maxOutputs;
   private final StepLogits logits;
@@ -61,12 +62,14 @@ final class Engine implements AutoCloseable {
       ModelFile file,
       Executable executable,
       KvCache cache,
+      Sketching sketching,
       Slot logits,
       int batchSize,
       int maxOutputs) {
     this.file = file;
     this.executable = executable;
     this.cache = cache;
+    this.sketching = sketching;
     this.maxOutputs = maxOutputs;
     this.logits = new StepLogits(executable, logits);
     inputs = new StepInputs(batchSize, cache.storage().spec().groupWindows().size());
@@ -74,6 +77,11 @@ final class Engine implements AutoCloseable {
 
   void start() {
     thread.start();
+  }
+
+  /** Who sees to sketches; engine thread. */
+  Sketching sketching() {
+    return sketching;
   }
 
   KvCache cache() {
@@ -195,6 +203,7 @@ final class Engine implements AutoCloseable {
     if (jobs.isEmpty()) {
       return work;
     }
+    sketching.prepare(jobs, () -> closed);
     plan();
     if (inputs.rows() > 0) {
       runStep();
@@ -241,7 +250,7 @@ final class Engine implements AutoCloseable {
     long started = System.nanoTime();
     try {
       file.requireIntact(); // a system call of a microsecond
-      executable.run(inputs, cache.storage(), null);
+      executable.run(inputs, cache.storage(), observer());
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);
       return;
@@ -258,6 +267,15 @@ final class Engine implements AutoCloseable {
       }
       output += job.outputs();
     }
+  }
+
+  /** What tells the jobs that record about each op, or null: steps are faster unobserved. */
+  private Executable.@Nullable Observer observer() {
+    List<Job> recording = step.stream().filter(Job::recording).toList();
+    recording.forEach(Job::beforeStep);
+    return recording.isEmpty()
+        ? null
+        : (index, op) -> recording.forEach(job -> job.afterOp(index, executable));
   }
 
   /**

@@ -27,6 +27,7 @@ final class Generation extends Job {
   private final GenerationStream stream;
   private int prompt;
   private int prefilled;
+  private int placed;
   private int sampled;
   private int decoded;
   private long prefillNanos;
@@ -73,10 +74,11 @@ final class Generation extends Job {
 
   @Override
   @Nullable FinishReason receive(StepLogits logits, int first, long started) {
-    boolean prefill = prefilled < prompt;
+    boolean prefill = prefilled + placed < prompt;
     if (prefill) {
+      placed += placed();
       prefilled += rows();
-      stream.put(new GenerationEvent.Prefill(prefilled, prompt));
+      stream.put(new GenerationEvent.Prefill(prefilled + placed, prompt));
     } else {
       decoded++;
       decodeBytes += model.stepCost().bytesAt(sequence().length() - 1);

@@ -4,6 +4,8 @@ import dev.jacquard.architecture.Architecture;
 import dev.jacquard.architecture.Architectures;
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.PagedKvCache;
+import dev.jacquard.calibration.BasisStore;
+import dev.jacquard.calibration.Calibrator;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
@@ -109,7 +111,14 @@ public final class Jacquard {
             backend.allocateKv(program.kv(), options.kvFormat()),
             available.bytes() - full.weights() - full.activations());
     resources.add(cache::close);
-    Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
+    Sketching sketching =
+        new Sketching(
+            new Calibrator(backend, executable, program, batchSize, context),
+            new BasisStore(file, program.kv(), WeightCache.folder().orElse(null)),
+            cache.storage(),
+            Model.lead(tokenizer));
+    Engine engine =
+        new Engine(file, executable, cache, sketching, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);
     StepCost cost = StepCost.of(executable.weightBytesPerStep(), program.kv(), options.kvFormat());
     LOGGER.log(

@@ -1,5 +1,6 @@
 package dev.jacquard.session;
 
+import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.StepInputs;
 import org.jspecify.annotations.Nullable;
 
@@ -11,7 +12,9 @@ abstract sealed class Job permits Generation, Evaluation {
   private final Session session;
   private volatile boolean cancelled;
   private boolean ended;
+  private int firstRow;
   private int rows;
+  private int placed;
   private int outputs;
 
   Job(Session session) {
@@ -53,14 +56,16 @@ abstract sealed class Job permits Generation, Evaluation {
   abstract int maxOutputs();
 
   /**
-   * Puts the next rows into a step.
+   * Puts the next rows into a step. Stored keys and values that come before them are placed first.
    *
-   * @return whether there were any
+   * @return whether there were any rows
    */
   final boolean plan(StepInputs inputs, int maxRows, int maxOutputsLeft) {
     TokenSequence sequence = sequence();
+    placed = sequence.place();
+    firstRow = inputs.rows();
     int from = sequence.cached();
-    int to = Math.min(sequence.length(), from + maxRows);
+    int to = Math.min(sequence.computable(), from + maxRows);
     int firstOutput = Math.max(from, firstOutput());
     int wanted = Math.min(to - firstOutput, Math.min(maxOutputs(), maxOutputsLeft));
     if (to > firstOutput) {
@@ -75,6 +80,16 @@ abstract sealed class Job permits Generation, Evaluation {
     return true;
   }
 
+  /** The first of its rows in the present step. */
+  final int firstRow() {
+    return firstRow;
+  }
+
+  /** Tokens whose stored keys and values were placed before the present step. */
+  final int placed() {
+    return placed;
+  }
+
   /** Rows in the present step. */
   final int rows() {
     return rows;
@@ -84,6 +99,17 @@ abstract sealed class Job permits Generation, Evaluation {
   final int outputs() {
     return outputs;
   }
+
+  /** Whether it wants to see what each op of a step computes. */
+  boolean recording() {
+    return false;
+  }
+
+  /** A step with its rows begins; told to those that record. */
+  void beforeStep() {}
+
+  /** An op of the step has written its slots; told to those that record. Must not throw. */
+  void afterOp(int index, Executable executable) {}
 
   /**
    * Takes what a step brought.

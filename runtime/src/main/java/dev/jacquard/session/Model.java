@@ -1,11 +1,17 @@
 package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.calibration.SavedCalibration;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.Program;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.function.DoubleConsumer;
 
 /**
  * An open model: weights, tokenizer, backend and engine thread, shared by its sessions. Any thread
@@ -97,6 +103,71 @@ public final class Model implements AutoCloseable {
       throw new IllegalStateException("the model is closed");
     }
     return new Session(this, new TokenSequence(engine.cache(), policy));
+  }
+
+  /**
+   * A store for keys and values of files that this model has read.
+   *
+   * @param folder is created if it does not exist
+   * @param maxBytes most bytes of all files in it, those of other models included
+   * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
+   */
+  public KvStore store(Path folder, long maxBytes) {
+    return new KvStore(folder, maxBytes, file.fingerprint(), program);
+  }
+
+  /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
+  public int[] lead() {
+    return lead(tokenizer);
+  }
+
+  static int[] lead(Tokenizer tokenizer) {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
+  }
+
+  /**
+   * The tokens of a file: a line with its path, then its text. Whoever stores files and whoever
+   * looks for them use these.
+   *
+   * @param path as the reader shall know it, as {@code src/main/java/A.java}
+   */
+  public int[] fileIds(String path, String text) {
+    return tokenizer.encode("// " + path + "\n" + text, Tokenizer.Options.PLAIN);
+  }
+
+  /**
+   * Computes the keys and values of a file in a session of its own, after {@link #lead}, and stores
+   * them. Several threads may do this at once; their files share steps.
+   *
+   * @param ids tokens of the file; not to be changed any more
+   * @throws ContextExceededException if they do not fit the context
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be stored
+   * @throws IllegalStateException if the model is closed
+   */
+  public StoredFile store(KvStore store, int[] ids) {
+    try (KvRecorder recorder = store.record(lead(), ids);
+        Session session = newSession()) {
+      session.record(recorder);
+      return recorder.finish();
+    }
+  }
+
+  /**
+   * Makes the bases of sketches from a text and saves them beside the model, or else in the cache
+   * folder; this model uses them from now on. The engine does nothing else meanwhile.
+   *
+   * @param tokens the text, without BOS, at least {@link
+   *     dev.jacquard.calibration.Calibrator#LEAST_TOKENS}
+   * @param source what text it is, in a few words
+   * @param progress told the finished share, 0 to 1, on the engine thread; may throw to stop
+   * @throws dev.jacquard.calibration.CalibrationException if no layer can be sketched, the text is
+   *     too short, or the model computes numbers that are not finite
+   * @throws dev.jacquard.memory.JacquardException if they cannot be saved
+   * @throws IllegalStateException if the model is closed
+   */
+  public SavedCalibration calibrate(int[] tokens, String source, DoubleConsumer progress) {
+    return engine.call(() -> engine.sketching().calibrate(tokens, source, progress));
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

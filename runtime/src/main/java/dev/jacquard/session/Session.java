@@ -1,5 +1,8 @@
 package dev.jacquard.session;
 
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -84,6 +87,20 @@ public final class Session implements AutoCloseable {
    * @throws dev.jacquard.memory.JacquardException if it fails, or the calling thread is interrupted
    */
   public void evaluate(int[] tokens, int outputs, LogitsConsumer consumer) {
+    evaluate(tokens, outputs, consumer, null);
+  }
+
+  /**
+   * Computes the tokens of a recorder, which looks on; the session must be empty.
+   *
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be written
+   */
+  void record(KvRecorder recorder) {
+    evaluate(recorder.tokens(), 0, (_, _) -> {}, recorder);
+  }
+
+  private void evaluate(
+      int[] tokens, int outputs, LogitsConsumer consumer, @Nullable KvRecorder recorder) {
     beginTurn();
     boolean started = false;
     try {
@@ -96,7 +113,7 @@ public final class Session implements AutoCloseable {
       }
       requireFitting(tokens);
       int end = sequence.length() + tokens.length;
-      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs);
+      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs, recorder);
       sequence.add(tokens);
       model.engine().submit(evaluation);
       started = true;
@@ -105,6 +122,29 @@ public final class Session implements AutoCloseable {
       if (!started) {
         endTurn();
       }
+    }
+  }
+
+  /**
+   * Appends the tokens of a stored file. Returns at once: the next generation or evaluation
+   * computes the file's first tokens, which then see what stands before it, and places the keys and
+   * values of the others; if the session has nothing but what stood before the file when it was
+   * stored, it places all of them. The file begins a page of its own.
+   *
+   * <p>Should the stored file turn out to be damaged or gone, all its tokens are computed, after a
+   * line in the log.
+   *
+   * @param store where it is; must be of this model
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   * @throws ContextExceededException if the tokens do not fit the context
+   */
+  public void place(KvStore store, StoredFile file) {
+    beginTurn();
+    try {
+      requireFitting(file.ids());
+      sequence.add(store, file);
+    } finally {
+      endTurn();
     }
   }
 

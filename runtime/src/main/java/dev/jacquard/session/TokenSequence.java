@@ -3,8 +3,15 @@ package dev.jacquard.session;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.KvSequence;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.KvStoreException;
+import dev.jacquard.kvstore.StoredFile;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,11 +22,34 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever holds the session's turn may change the ids; only the engine thread touches the cache.
  */
 final class TokenSequence {
+  /**
+   * Tokens of a file that are computed where it is placed: they see what stands before the file,
+   * which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
+   */
+  private static final int RECOMPUTED = 16;
+
+  private static final System.Logger LOG = System.getLogger(TokenSequence.class.getName());
+
+  /**
+   * A file whose keys and values can be placed.
+   *
+   * @param start position of its first token
+   * @param firstPlaced the tokens before this position are computed
+   */
+  private record Placement(int start, int firstPlaced, KvStore store, StoredFile file) {
+    int end() {
+      return start + file.tokens();
+    }
+  }
+
   private final KvCache cache;
   private final AttentionPolicy policy;
   private @Nullable KvSequence kv;
   private int[] tokens;
   private volatile int length;
+
+  /** Files whose keys and values are stored, in the order of their positions. */
+  private final List<Placement> placements = new ArrayList<>();
 
   TokenSequence(KvCache cache, AttentionPolicy policy) {
     this(cache, policy, null, new int[64], 0);
@@ -49,6 +79,19 @@ final class TokenSequence {
     return kv == null ? 0 : kv.length();
   }
 
+  /** Whether its next steps read sketches of keys, if there are any. */
+  boolean readsSketches() {
+    return switch (policy.exactness(length)) {
+      case Exactness.Dense _, Exactness.Certified _ -> false;
+      case Exactness.Verified _, Exactness.Budgeted _ -> true;
+    };
+  }
+
+  /** Whether these are its first ids. */
+  boolean beginsWith(int[] ids) {
+    return length >= ids.length && Arrays.equals(tokens, 0, ids.length, ids, 0, ids.length);
+  }
+
   /** Adds ids. */
   void add(int... ids) {
     int end = length + ids.length;
@@ -59,21 +102,83 @@ final class TokenSequence {
     length = end;
   }
 
+  /** Adds the ids of a stored file, whose keys and values are placed when their turn comes. */
+  void add(KvStore store, StoredFile file) {
+    int[] lead = file.lead();
+    boolean alone = length == lead.length && Arrays.equals(tokens, 0, length, lead, 0, length);
+    int computed = alone ? 0 : Math.min(RECOMPUTED, file.tokens());
+    placements.add(new Placement(length, length + computed, store, file));
+    add(file.ids());
+  }
+
   /**
-   * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
+   * Places stored keys and values if they come next. The last id of the sequence is always left to
+   * be computed. A file that cannot be placed is computed.
+   *
+   * @return number of tokens that were placed
    */
-  void append(StepInputs inputs, int to, int outputs) {
+  int place() {
+    int before = cached();
+    for (Placement next = due(); next != null; next = due()) {
+      place(next);
+    }
+    return cached() - before;
+  }
+
+  private @Nullable Placement due() {
+    for (Placement p : placements) {
+      if (p.firstPlaced() == cached() && Math.min(p.end(), length - 1) > cached()) {
+        return p;
+      }
+    }
+    return null;
+  }
+
+  private void place(Placement placement) {
+    KvSequence sequence = kv();
+    int from = sequence.length();
+    int to = Math.min(placement.end(), length - 1);
+    try {
+      placement.store().place(placement.file(), placement.start(), to, sequence, cache.storage());
+    } catch (KvStoreException e) {
+      LOG.log(Level.WARNING, e.getMessage() + "; its " + (to - from) + " tokens are computed");
+      placements.remove(placement);
+      forget(from);
+    }
+  }
+
+  /** The ids up to this position can be computed before stored keys and values are placed. */
+  int computable() {
+    int cached = cached();
+    for (Placement p : placements) {
+      if (p.firstPlaced() > cached && p.firstPlaced() < p.end()) {
+        return p.firstPlaced();
+      }
+    }
+    return length;
+  }
+
+  private KvSequence kv() {
     KvSequence sequence = kv;
     if (sequence == null) {
       sequence = cache.newSequence();
       kv = sequence;
     }
+    return sequence;
+  }
+
+  /**
+   * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
+   */
+  void append(StepInputs inputs, int to, int outputs) {
+    KvSequence sequence = kv();
     sequence.append(inputs, tokens, sequence.length(), to, outputs, policy);
   }
 
   /** Forgets ids from {@code end} on. */
   void truncate(int end) {
     length = end;
+    placements.removeIf(p -> p.end() > end);
     forget(end);
   }
 
@@ -103,6 +208,9 @@ final class TokenSequence {
 
   /** A copy that shares cached pages. */
   TokenSequence fork() {
-    return new TokenSequence(cache, policy, kv == null ? null : kv.fork(), tokens.clone(), length);
+    KvSequence fork = kv == null ? null : kv.fork();
+    TokenSequence copy = new TokenSequence(cache, policy, fork, tokens.clone(), length);
+    copy.placements.addAll(placements);
+    return copy;
   }
 }

@@ -37,9 +37,11 @@ class ArchitectureTest {
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
+          Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry(
               "session",
               List.of(
+                  "calibration",
                   "sampling",
                   "kvstore",
                   "architecture",

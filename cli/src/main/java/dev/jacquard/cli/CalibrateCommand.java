@@ -47,8 +47,7 @@ final class CalibrateCommand implements Callable<Integer> {
      * @param varianceShare share of the variance of the scores that these carry
      * @param error root mean square on held-out text, in nats; null if none was left
      */
-    record Layer(
-        int layer, List<Integer> channels, double varianceShare, @Nullable Double error) {}
+    record Layer(int layer, List<Integer> channels, double varianceShare, @Nullable Double error) {}
   }
 
   private final Terminal terminal;
@@ -83,12 +82,15 @@ final class CalibrateCommand implements Callable<Integer> {
     String source =
         paths.isEmpty()
             ? CalibrationText.SOURCE
-            : paths.stream().map(p -> String.valueOf(p.getFileName())).collect(Collectors.joining(", "));
+            : paths.stream()
+                .map(p -> String.valueOf(p.getFileName()))
+                .collect(Collectors.joining(", "));
     try (Model model = run.open(terminal, 0)) {
       int[] ids =
           model
               .tokenizer()
-              .encode(text.substring(0, Math.min(text.length(), maxChars)), Tokenizer.Options.PLAIN);
+              .encode(
+                  text.substring(0, Math.min(text.length(), maxChars)), Tokenizer.Options.PLAIN);
       int[] used = Arrays.copyOf(ids, Math.min(ids.length, tokens));
       long started = System.nanoTime();
       SavedCalibration saved = model.calibrate(used, source, this::progress);

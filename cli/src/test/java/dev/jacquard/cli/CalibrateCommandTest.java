@@ -35,10 +35,10 @@ class CalibrateCommandTest {
 
   @Test
   void theBundledTextGivesBasesBesideTheModel() throws IOException {
-    Outcome outcome = calibrate("--json", "-n", "4096");
+    Outcome outcome = calibrate("--json", "-n", "8192");
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     JsonNode document = new ObjectMapper().readTree(outcome.out());
-    assertEquals(4096, document.get("tokens").asInt());
+    assertEquals(8192, document.get("tokens").asInt());
     assertTrue(Files.exists(folder.resolve("m.basis.gguf")));
     assertEquals(folder.resolve("m.basis.gguf").toString(), document.get("file").asText());
     assertFalse(document.get("layers").isEmpty());
@@ -63,8 +63,7 @@ class CalibrateCommandTest {
     assertEquals(ExitCode.FAILED, little.code());
     assertTrue(little.err().contains("give a longer one"), little.err());
 
-    Files.copy(
-        TestData.resource("reference/text-perplexity.txt"), text.resolveSibling("long.txt"));
+    Files.copy(TestData.resource("reference/text-perplexity.txt"), text.resolveSibling("long.txt"));
     Outcome enough = calibrate("-n", "3000", folder.resolve("text").toString());
     assertEquals(ExitCode.OK, enough.code(), enough.err());
     assertTrue(enough.out().contains("3000 tokens of text in"), enough.out());

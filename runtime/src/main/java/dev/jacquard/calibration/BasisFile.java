@@ -7,18 +7,17 @@ import dev.jacquard.modelfile.GgufFile;
 import dev.jacquard.modelfile.GgufType;
 import dev.jacquard.modelfile.GgufWriter;
 import dev.jacquard.modelfile.GgufWriter.TensorData;
-import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelFormatException;
 import dev.jacquard.modelfile.ModelMetadata;
 import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.Tensor;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.lang.foreign.MemorySegment;
 
 /**
  * The file of a model's bases, a GGUF file.
@@ -137,7 +136,10 @@ final class BasisFile {
   private static LayerBases read(GgufFile file, int layer, KvSpec spec) {
     if (layer < 0 || layer >= spec.layers().size()) {
       throw file.metadata()
-          .fault("basis.layers", "layers of the model, 0 to " + (spec.layers().size() - 1), "" + layer);
+          .fault(
+              "basis.layers",
+              "layers of the model, 0 to " + (spec.layers().size() - 1),
+              "" + layer);
     }
     List<SketchBasis> bases = new ArrayList<>();
     for (int head = 0; head < spec.layers().get(layer).heads(); head++) {

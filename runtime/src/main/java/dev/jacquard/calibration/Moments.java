@@ -13,6 +13,9 @@ final class Moments {
   private static final int BLOCK = 64;
 
   private final int size;
+  /** The first vector, which all are taken relative to: a large mean would drown the variance. */
+  private final float[] origin;
+
   private final double[] sums;
   private final double[] products;
   private long count;
@@ -20,6 +23,7 @@ final class Moments {
   /** Nothing yet, of vectors of {@code size} values. */
   Moments(int size) {
     this.size = size;
+    origin = new float[size];
     sums = new double[size];
     products = new double[size * size];
   }
@@ -35,6 +39,9 @@ final class Moments {
 
   /** Adds {@code rows} vectors, {@code stride} apart, the first at {@code at}. */
   void add(float[] values, int at, int stride, int rows) {
+    if (count == 0 && rows > 0) {
+      System.arraycopy(values, at, origin, 0, size);
+    }
     IntStream.range(0, size).parallel().forEach(c -> add(values, at, stride, rows, c));
     count += rows;
   }
@@ -47,9 +54,9 @@ final class Moments {
       Arrays.fill(block, channel, size, 0f);
       for (int r = first; r < end; r++) {
         int row = at + r * stride;
-        float x = values[row + channel];
+        float x = values[row + channel] - origin[channel];
         sum += x;
-        addScaled(x, values, row, block, channel, size);
+        addScaled(x, values, row, block, channel);
       }
       for (int c = channel; c < size; c++) {
         products[channel * size + c] += block[c];
@@ -58,35 +65,39 @@ final class Moments {
     sums[channel] += sum;
   }
 
-  private static void addScaled(float x, float[] values, int row, float[] block, int from, int to) {
-    for (int c = from; c < to; c++) {
-      block[c] += x * values[row + c];
+  private void addScaled(float x, float[] values, int row, float[] block, int from) {
+    float[] zero = origin;
+    for (int c = from; c < zero.length; c++) {
+      block[c] += x * (values[row + c] - zero[c]);
     }
   }
 
   double[] mean() {
     double[] mean = new double[size];
     for (int c = 0; c < size; c++) {
-      mean[c] = sums[c] / count;
+      mean[c] = origin[c] + sums[c] / count;
     }
     return mean;
   }
 
   /** {@code E[x·xᵀ]}, row after row; the mean is not taken off. */
   double[] second() {
-    return symmetric(new double[size]);
+    double[] mean = mean();
+    double[] result = covariance();
+    for (int a = 0; a < size; a++) {
+      for (int b = 0; b < size; b++) {
+        result[a * size + b] += mean[a] * mean[b];
+      }
+    }
+    return result;
   }
 
   /** {@code E[(x − mean)·(x − mean)ᵀ]}, row after row. */
   double[] covariance() {
-    return symmetric(mean());
-  }
-
-  private double[] symmetric(double[] centre) {
     double[] result = new double[size * size];
     for (int a = 0; a < size; a++) {
       for (int b = a; b < size; b++) {
-        double x = products[a * size + b] / count - centre[a] * centre[b];
+        double x = products[a * size + b] / count - sums[a] / count * (sums[b] / count);
         result[a * size + b] = x;
         result[b * size + a] = x;
       }

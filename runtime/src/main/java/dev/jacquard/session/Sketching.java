@@ -73,7 +73,8 @@ final class Sketching {
       return;
     }
     for (Job job : jobs) {
-      if (job.sequence().readsSketches()) {
+      if (job.sequence().readsSketches()
+          && job.sequence().length() >= Calibrator.LEAST_TOKENS + lead.length) {
         prepare(job, closing);
         return;
       }
@@ -87,7 +88,7 @@ final class Sketching {
     int[] tokens = Arrays.copyOfRange(sequence.tokens(), from, to);
     LOGGER.log(
         Level.INFO,
-        "sketches of keys are calibrated, once, on {0} tokens of this prompt; 'jacquard calibrate'"
+        "sketches of keys are calibrated, once, on {0} tokens of this prompt; ''jacquard calibrate''"
             + " does it on a text of your choice",
         String.valueOf(tokens.length));
     try {

@@ -19,7 +19,8 @@ class BalancedBasisTest {
 
   /** Correlated normal vectors, some directions of which vary far more than others. */
   private static float[] vectors(Random random, int count, double offset) {
-    double[] mix = IntStream.range(0, SIZE * SIZE).mapToDouble(i -> random.nextGaussian()).toArray();
+    double[] mix =
+        IntStream.range(0, SIZE * SIZE).mapToDouble(i -> random.nextGaussian()).toArray();
     float[] vectors = new float[count * SIZE];
     for (int row = 0; row < count; row++) {
       for (int j = 0; j < SIZE; j++) {

@@ -54,8 +54,7 @@ class BasisStoreTest {
     try (Backend backend = Backends.open("reference", new BackendOptions(2));
         Executable executable = backend.compile(program, CompileOptions.of(64, 1))) {
       return new Calibrator(backend, executable, program, 64, 256)
-          .calibrate(
-              new int[] {1}, tokens(tokens, program.logits().width()), "random", told::add);
+          .calibrate(new int[] {1}, tokens(tokens, program.logits().width()), "random", told::add);
     }
   }
 
@@ -127,7 +126,9 @@ class BasisStoreTest {
       for (int length : new int[] {0, 3, 100, bytes.length / 2}) {
         Files.write(basis, Arrays.copyOf(bytes, length));
         assertThrows(
-            ModelFormatException.class, () -> BasisFile.read(basis, key, program.kv()), "" + length);
+            ModelFormatException.class,
+            () -> BasisFile.read(basis, key, program.kv()),
+            "" + length);
       }
       byte[] altered = bytes.clone();
       Arrays.fill(altered, altered.length - 256, altered.length, (byte) 0xff); // NaN

@@ -66,7 +66,7 @@ class PlacingTest {
       for (KvSite site : store.sites()) {
         int layer = site.layer();
         int window = spec.layers().get(layer).window();
-        int kept = window == 0 ? count : Math.min(count, window + PagedKvCache.SLACK);
+        int kept = window == 0 ? count : Math.min(count, window - 1 + PagedKvCache.SLACK);
         for (int p = start + count - kept; p < start + count; p++) {
           compare(rig, site, p, placed[spec.groupOf(layer)], computed[spec.groupOf(layer)]);
         }

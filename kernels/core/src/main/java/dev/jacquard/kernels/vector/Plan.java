@@ -128,7 +128,7 @@ final class Plan {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
         keySize = Math.max(keySize, layer.keySize());
-        valueStride = Math.max(valueStride, AttentionStage.valueStride(layer.valueSize()));
+        valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }
     }
     return new AttentionWorkspace(threads, queries, keySize, valueStride);

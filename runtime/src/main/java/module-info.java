@@ -1,6 +1,7 @@
 /** Model files, tokenizers, architectures, sampling and sessions: what users of the library see. */
 module dev.jacquard.runtime {
   requires transitive dev.jacquard.attention;
+  requires jdk.jfr;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;

@@ -10,6 +10,7 @@ import dev.jacquard.kvstore.StoredFile;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +48,15 @@ final class TokenSequence {
   private int[] tokens;
   private volatile int length;
 
+  /** Positions that begin a page. */
+  private final BitSet starts = new BitSet();
+
+  /** Positions that are read closely by any policy. */
+  private final BitSet pins = new BitSet();
+
+  /** Whether the cache knows of all of these. */
+  private boolean marked;
+
   /** Files whose keys and values are stored, in the order of their positions. */
   private final List<Placement> placements = new ArrayList<>();
 
@@ -61,6 +71,23 @@ final class TokenSequence {
     this.kv = kv;
     this.tokens = tokens;
     this.length = length;
+  }
+
+  /** How closely steps read, unless they say otherwise. */
+  AttentionPolicy policy() {
+    return policy;
+  }
+
+  /** Has the next id begin a page. */
+  void startPage() {
+    starts.set(length);
+    marked = false;
+  }
+
+  /** Pins ids. */
+  void pin(int from, int to) {
+    pins.set(from, to);
+    marked = false;
   }
 
   /** Number of ids; any thread may ask. */
@@ -94,6 +121,7 @@ final class TokenSequence {
     boolean alone = length == lead.length && Arrays.equals(tokens, 0, length, lead, 0, length);
     int computed = alone ? 0 : Math.min(RECOMPUTED, file.tokens());
     placements.add(new Placement(length, length + computed, store, file));
+    startPage();
     add(file.ids());
   }
 
@@ -150,21 +178,38 @@ final class TokenSequence {
       sequence = cache.newSequence();
       kv = sequence;
     }
+    if (!marked) {
+      mark(sequence);
+      marked = true;
+    }
     return sequence;
+  }
+
+  private void mark(KvSequence sequence) {
+    for (int p = starts.nextSetBit(sequence.length()); p >= 0; p = starts.nextSetBit(p + 1)) {
+      sequence.startPage(p);
+    }
+    for (int from = pins.nextSetBit(0); from >= 0; ) {
+      int to = pins.nextClearBit(from);
+      sequence.pin(from, to);
+      from = pins.nextSetBit(to);
+    }
   }
 
   /**
    * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
    */
-  void append(StepInputs inputs, int to, int outputs) {
+  void append(StepInputs inputs, int to, int outputs, AttentionPolicy closeness) {
     KvSequence sequence = kv();
-    sequence.append(inputs, tokens, sequence.length(), to, outputs, policy);
+    sequence.append(inputs, tokens, sequence.length(), to, outputs, closeness);
   }
 
   /** Forgets ids from {@code end} on. */
   void truncate(int end) {
     length = end;
     placements.removeIf(p -> p.end() > end);
+    starts.clear(end + 1, Math.max(end + 1, starts.length()));
+    pins.clear(end, Math.max(end, pins.length()));
     forget(end);
   }
 
@@ -179,6 +224,7 @@ final class TokenSequence {
     }
     if (end > 0 && sequence.canTruncate(end)) {
       sequence.truncate(end);
+      marked = false; // ids that stay keep their marks
     } else {
       forgetAll();
     }
@@ -189,6 +235,7 @@ final class TokenSequence {
     if (kv != null) {
       kv.close();
       kv = null;
+      marked = false;
     }
   }
 
@@ -197,6 +244,8 @@ final class TokenSequence {
     KvSequence fork = kv == null ? null : kv.fork();
     TokenSequence copy = new TokenSequence(cache, policy, fork, tokens.clone(), length);
     copy.placements.addAll(placements);
+    copy.starts.or(starts);
+    copy.pins.or(pins);
     return copy;
   }
 }

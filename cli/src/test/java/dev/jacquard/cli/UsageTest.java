@@ -73,6 +73,9 @@ class UsageTest {
           bench --csv --json,                mutually exclusive
           inspect --kv 3,                    F16
           doctor now,                        now
+          index,                             DIR
+          index x --list,                    mutually exclusive
+          index x --store-size 20XB,         "500MB or 20GB"
           nonsense,                          nonsense
           """)
   void wrongUsageSaysWhatIsAllowed(String line, String expected) {
@@ -103,7 +106,8 @@ class UsageTest {
             "evaluate logits",
             "evaluate kl",
             "bench",
-            "doctor")
+            "doctor",
+            "index")
         .map(Arguments::of);
   }
 

@@ -4,6 +4,7 @@ module dev.jacquard.runtime {
   requires transitive dev.jacquard.attention;
   requires ejml.core;
   requires ejml.ddense;
+  requires jdk.jfr;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;

@@ -57,6 +57,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(evaluate)
         .addSubcommand(new CalibrateCommand(terminal))
         .addSubcommand(new BenchCommand(terminal))
+        .addSubcommand(new IndexCommand(terminal))
         .addSubcommand(new DoctorCommand(terminal))
         .setExpandAtFiles(false)
         .setCaseInsensitiveEnumValuesAllowed(true)

@@ -13,6 +13,7 @@ final class Moments {
   private static final int BLOCK = 64;
 
   private final int size;
+
   /** The first vector, which all are taken relative to: a large mean would drown the variance. */
   private final float[] origin;
 

@@ -260,9 +260,10 @@ public final class KvStore {
 
   /** Removes a file that must not be used. */
   void remove(Path path, KvStoreException reason) {
-    LOG.log(Level.WARNING, reason.getMessage() + "; it is removed and computed anew");
     try {
-      Files.deleteIfExists(path);
+      if (Files.deleteIfExists(path)) {
+        LOG.log(Level.WARNING, reason.getMessage() + "; it is removed");
+      }
     } catch (IOException e) {
       LOG.log(Level.WARNING, path + ": cannot be removed", e);
     }

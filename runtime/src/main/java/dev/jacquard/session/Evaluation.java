@@ -1,5 +1,6 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kvstore.KvRecorder;
 import dev.jacquard.kvstore.KvStoreException;
@@ -29,6 +30,8 @@ final class Evaluation extends Job {
 
   private final int firstOutput;
   private final int batchRows;
+  private final AttentionPolicy policy;
+  private final AttentionTally attention = new AttentionTally();
   private final @Nullable KvRecorder recorder;
   private final BlockingQueue<Batch> free = new ArrayBlockingQueue<>(BATCHES);
   private final BlockingQueue<Batch> full = new ArrayBlockingQueue<>(BATCHES + 1);
@@ -41,12 +44,19 @@ final class Evaluation extends Job {
    *
    * @param firstOutput position of the first token whose logits are wanted
    * @param outputs number of them
+   * @param policy how closely it reads
    * @param recorder looks on as keys and values are computed, or null
    */
   Evaluation(
-      Session session, Model model, int firstOutput, int outputs, @Nullable KvRecorder recorder) {
+      Session session,
+      Model model,
+      int firstOutput,
+      int outputs,
+      AttentionPolicy policy,
+      @Nullable KvRecorder recorder) {
     super(session);
     this.firstOutput = firstOutput;
+    this.policy = policy;
     this.recorder = recorder;
     // Half of what a step may have, so that both batches together stay within the same memory.
     batchRows = Math.min(outputs, Math.max(1, model.maxOutputs() / BATCHES));
@@ -59,6 +69,16 @@ final class Evaluation extends Job {
   @Override
   @Nullable FinishReason begin() {
     return pending() == 0 ? FinishReason.LENGTH : null;
+  }
+
+  @Override
+  AttentionPolicy policy() {
+    return policy;
+  }
+
+  /** What attention read; once all was handed over. */
+  AttentionStatistics.Reading attention() {
+    return attention.reading();
   }
 
   @Override
@@ -100,6 +120,7 @@ final class Evaluation extends Job {
     if (recorder != null) {
       recorder.end();
     }
+    attention.add(this, logits);
     if (outputs() > 0) {
       Batch batch = free.remove();
       batch.firstPosition = sequence().cached() - outputs();

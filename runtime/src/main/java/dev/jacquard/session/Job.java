@@ -1,5 +1,7 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.StepInputs;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +48,17 @@ abstract sealed class Job permits Generation, Evaluation {
   /** Prepares the first step; a reason if there is nothing to compute. */
   abstract @Nullable FinishReason begin();
 
+  /** How closely the rows of its next step read. */
+  abstract AttentionPolicy policy();
+
+  /** Whether its next steps read sketches of keys, if there are any. */
+  final boolean readsSketches() {
+    return switch (policy().exactness(sequence().length())) {
+      case Exactness.Dense _, Exactness.Certified _ -> false;
+      case Exactness.Verified _, Exactness.Budgeted _ -> true;
+    };
+  }
+
   /** Whether the reader has room for what a step would bring. */
   abstract boolean ready();
 
@@ -61,6 +74,9 @@ abstract sealed class Job permits Generation, Evaluation {
    * @return whether there were any rows
    */
   final boolean plan(StepInputs inputs, int maxRows, int maxOutputsLeft) {
+    if (pending() == 0) {
+      return false; // its row is part of the step already
+    }
     TokenSequence sequence = sequence();
     placed = sequence.place();
     firstRow = inputs.rows();
@@ -76,7 +92,7 @@ abstract sealed class Job permits Generation, Evaluation {
     }
     rows = to - from;
     outputs = Math.max(0, wanted);
-    sequence.append(inputs, to, outputs);
+    sequence.append(inputs, to, outputs, policy());
     return true;
   }
 

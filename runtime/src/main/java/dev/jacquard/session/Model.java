@@ -3,6 +3,8 @@ package dev.jacquard.session;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.calibration.SavedCalibration;
 import dev.jacquard.kernels.Backend;
+import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kvstore.KvRecorder;
 import dev.jacquard.kvstore.KvStore;
@@ -94,14 +96,17 @@ public final class Model implements AutoCloseable {
   /**
    * A new, empty session; the caller closes it.
    *
-   * @param policy which cached pages its steps read, and those of its forks; asked on the engine
-   *     thread
+   * @param policy how closely its steps read cached tokens, and those of its forks, unless a
+   *     request says otherwise; asked on the engine thread
    * @throws IllegalStateException if the model is closed
+   * @throws IllegalArgumentException if the policy is not dense and keys and values are not kept in
+   *     8 bits
    */
   public Session newSession(AttentionPolicy policy) {
     if (engine.closed()) {
       throw new IllegalStateException("the model is closed");
     }
+    requireReadable(policy);
     return new Session(this, new TokenSequence(engine.cache(), policy));
   }
 
@@ -168,6 +173,20 @@ public final class Model implements AutoCloseable {
    */
   public SavedCalibration calibrate(int[] tokens, String source, DoubleConsumer progress) {
     return engine.call(() -> engine.sketching().calibrate(tokens, source, progress));
+  }
+
+  /** Refuses a policy that the cache's format does not allow. */
+  void requireReadable(AttentionPolicy policy) {
+    KvFormat format = engine.cache().storage().format();
+    boolean dense = policy.exactness(Integer.MAX_VALUE) instanceof Exactness.Dense;
+    if (!dense && format != KvFormat.Q8) {
+      throw new IllegalArgumentException(
+          "attention "
+              + policy
+              + " reads keys and values in parts, which a cache of format "
+              + format
+              + " has not: open the model with ModelOptions.withKvFormat(KvFormat.Q8) (--kv q8)");
+    }
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

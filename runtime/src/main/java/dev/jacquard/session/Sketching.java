@@ -73,8 +73,7 @@ final class Sketching {
       return;
     }
     for (Job job : jobs) {
-      if (job.sequence().readsSketches()
-          && job.sequence().length() >= Calibrator.LEAST_TOKENS + lead.length) {
+      if (job.readsSketches() && job.sequence().length() >= Calibrator.LEAST_TOKENS + lead.length) {
         prepare(job, closing);
         return;
       }

@@ -3,7 +3,6 @@ package dev.jacquard.session;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.KvSequence;
-import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.KvStoreException;
@@ -11,6 +10,7 @@ import dev.jacquard.kvstore.StoredFile;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +48,15 @@ final class TokenSequence {
   private int[] tokens;
   private volatile int length;
 
+  /** Positions that begin a page. */
+  private final BitSet starts = new BitSet();
+
+  /** Positions that are read closely by any policy. */
+  private final BitSet pins = new BitSet();
+
+  /** Whether the cache knows of all of these. */
+  private boolean marked;
+
   /** Files whose keys and values are stored, in the order of their positions. */
   private final List<Placement> placements = new ArrayList<>();
 
@@ -64,6 +73,23 @@ final class TokenSequence {
     this.length = length;
   }
 
+  /** How closely steps read, unless they say otherwise. */
+  AttentionPolicy policy() {
+    return policy;
+  }
+
+  /** Has the next id begin a page. */
+  void startPage() {
+    starts.set(length);
+    marked = false;
+  }
+
+  /** Pins ids. */
+  void pin(int from, int to) {
+    pins.set(from, to);
+    marked = false;
+  }
+
   /** Number of ids; any thread may ask. */
   int length() {
     return length;
@@ -77,14 +103,6 @@ final class TokenSequence {
   /** How many of the ids, from the first, have keys and values. */
   int cached() {
     return kv == null ? 0 : kv.length();
-  }
-
-  /** Whether its next steps read sketches of keys, if there are any. */
-  boolean readsSketches() {
-    return switch (policy.exactness(length)) {
-      case Exactness.Dense _, Exactness.Certified _ -> false;
-      case Exactness.Verified _, Exactness.Budgeted _ -> true;
-    };
   }
 
   /** Whether these are its first ids. */
@@ -108,6 +126,7 @@ final class TokenSequence {
     boolean alone = length == lead.length && Arrays.equals(tokens, 0, length, lead, 0, length);
     int computed = alone ? 0 : Math.min(RECOMPUTED, file.tokens());
     placements.add(new Placement(length, length + computed, store, file));
+    startPage();
     add(file.ids());
   }
 
@@ -164,21 +183,38 @@ final class TokenSequence {
       sequence = cache.newSequence();
       kv = sequence;
     }
+    if (!marked) {
+      mark(sequence);
+      marked = true;
+    }
     return sequence;
+  }
+
+  private void mark(KvSequence sequence) {
+    for (int p = starts.nextSetBit(sequence.length()); p >= 0; p = starts.nextSetBit(p + 1)) {
+      sequence.startPage(p);
+    }
+    for (int from = pins.nextSetBit(0); from >= 0; ) {
+      int to = pins.nextClearBit(from);
+      sequence.pin(from, to);
+      from = pins.nextSetBit(to);
+    }
   }
 
   /**
    * Puts the ids from {@link #cached()} to {@code to} into a step; they are cached from then on.
    */
-  void append(StepInputs inputs, int to, int outputs) {
+  void append(StepInputs inputs, int to, int outputs, AttentionPolicy closeness) {
     KvSequence sequence = kv();
-    sequence.append(inputs, tokens, sequence.length(), to, outputs, policy);
+    sequence.append(inputs, tokens, sequence.length(), to, outputs, closeness);
   }
 
   /** Forgets ids from {@code end} on. */
   void truncate(int end) {
     length = end;
     placements.removeIf(p -> p.end() > end);
+    starts.clear(end + 1, Math.max(end + 1, starts.length()));
+    pins.clear(end, Math.max(end, pins.length()));
     forget(end);
   }
 
@@ -193,6 +229,7 @@ final class TokenSequence {
     }
     if (end > 0 && sequence.canTruncate(end)) {
       sequence.truncate(end);
+      marked = false; // ids that stay keep their marks
     } else {
       forgetAll();
     }
@@ -203,6 +240,7 @@ final class TokenSequence {
     if (kv != null) {
       kv.close();
       kv = null;
+      marked = false;
     }
   }
 
@@ -211,6 +249,8 @@ final class TokenSequence {
     KvSequence fork = kv == null ? null : kv.fork();
     TokenSequence copy = new TokenSequence(cache, policy, fork, tokens.clone(), length);
     copy.placements.addAll(placements);
+    copy.starts.or(starts);
+    copy.pins.or(pins);
     return copy;
   }
 }

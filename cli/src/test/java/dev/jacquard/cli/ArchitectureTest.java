@@ -36,6 +36,7 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
+          Map.entry("repository", List.of("memory")),
           Map.entry(
               "session",
               List.of(

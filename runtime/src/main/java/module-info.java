@@ -2,6 +2,9 @@
 module dev.jacquard.runtime {
   requires transitive dev.jacquard.attention;
   requires jdk.jfr;
+  // The first brings the second wherever there is one: Java sources are parsed by the compiler.
+  requires java.compiler;
+  requires static jdk.compiler;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;
@@ -9,5 +12,6 @@ module dev.jacquard.runtime {
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
   exports dev.jacquard.kvstore;
+  exports dev.jacquard.repository;
   exports dev.jacquard.session;
 }

@@ -37,6 +37,7 @@ class ArchitectureTest {
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
+          Map.entry("repository", List.of("memory")),
           Map.entry(
               "session",
               List.of(

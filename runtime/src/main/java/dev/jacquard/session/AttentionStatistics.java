@@ -3,8 +3,8 @@ package dev.jacquard.session;
 /**
  * What the attention of a generation read, and what it can say about its error.
  *
- * @param policy the policy of the request, as {@link
- *     dev.jacquard.attention.AttentionPolicy#parse} reads it
+ * @param policy the policy of the request, as {@link dev.jacquard.attention.AttentionPolicy#parse}
+ *     reads it
  * @param prefill the tokens computed before the first was generated
  * @param decode the tokens after it; those of steps that were done again count each time
  * @param redone steps that were done again one class stricter, because the best two tokens were

@@ -187,9 +187,6 @@ final class Generation extends Job {
         new Phase(decoded, decodeNanos * 1e-9),
         decoded == 0 ? 0 : decodeBytes / decoded,
         new AttentionStatistics(
-            ownPolicy().toString(),
-            prefillAttention.reading(),
-            decodeAttention.reading(),
-            redone));
+            ownPolicy().toString(), prefillAttention.reading(), decodeAttention.reading(), redone));
   }
 }

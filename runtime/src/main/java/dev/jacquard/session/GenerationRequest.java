@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param stopStrings texts that end the generation; they are not part of the output
  * @param ignoreEos go on after end-of-generation tokens
  * @param attention how closely cached tokens are read; null for the policy of the session
- * @param margin where the best two logits of a decoded token differ by less, its step is done again,
- *     once, one class stricter ({@link AttentionPolicy#stricter}); 0 for never
+ * @param margin where the best two logits of a decoded token differ by less, its step is done
+ *     again, once, one class stricter ({@link AttentionPolicy#stricter}); 0 for never
  */
 public record GenerationRequest(
     List<Integer> prompt,
@@ -62,22 +62,26 @@ public record GenerationRequest(
 
   /** The same with another limit. */
   public GenerationRequest withMaxTokens(int limit) {
-    return new GenerationRequest(prompt, limit, sampling, stopStrings, ignoreEos, attention, margin);
+    return new GenerationRequest(
+        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin);
   }
 
   /** The same with other sampling. */
   public GenerationRequest withSampling(SamplingSettings settings) {
-    return new GenerationRequest(prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin);
+    return new GenerationRequest(
+        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin);
   }
 
   /** The same with other stop strings. */
   public GenerationRequest withStopStrings(String... stops) {
-    return new GenerationRequest(prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin);
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin);
   }
 
   /** The same, going on after end-of-generation tokens. */
   public GenerationRequest withIgnoreEos(boolean ignore) {
-    return new GenerationRequest(prompt, maxTokens, sampling, stopStrings, ignore, attention, margin);
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin);
   }
 
   /** The same with another policy; null for the session's. */

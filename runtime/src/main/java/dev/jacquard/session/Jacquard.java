@@ -107,8 +107,7 @@ public final class Jacquard {
     resources.add(executable::close);
     KvStorage storage = backend.allocateKv(program.kv(), options.kvFormat());
     KvCache cache =
-        new PagedKvCache(
-            storage, available.bytes() - full.weights() - full.activations());
+        new PagedKvCache(storage, available.bytes() - full.weights() - full.activations());
     resources.add(cache::close);
     Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);

@@ -94,8 +94,8 @@ public final class Model implements AutoCloseable {
   /**
    * A new, empty session; the caller closes it.
    *
-   * @param policy how closely its steps read cached tokens, and those of its forks, unless a request
-   *     says otherwise; asked on the engine thread
+   * @param policy how closely its steps read cached tokens, and those of its forks, unless a
+   *     request says otherwise; asked on the engine thread
    * @throws IllegalStateException if the model is closed
    * @throws IllegalArgumentException if the policy is not dense and keys and values are not kept in
    *     8 bits

@@ -124,8 +124,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Pins tokens: whatever the policy, the pages that hold them are read in 8 bits from the next step
-   * on, until they are {@link #rewind rewound}.
+   * Pins tokens: whatever the policy, the pages that hold them are read in 8 bits from the next
+   * step on, until they are {@link #rewind rewound}.
    *
    * @param from position of the first
    * @param to position after the last, which may be the next one at most

@@ -120,8 +120,7 @@ final class AttentionTest {
       sketch(model);
       int[] prompt = randomIds(model, LONG);
       Output dense = run(model, model.newSession(), greedy(4, prompt));
-      Output budgeted =
-          run(model, model.newSession(policy("budgeted:0.5")), greedy(4, prompt));
+      Output budgeted = run(model, model.newSession(policy("budgeted:0.5")), greedy(4, prompt));
       Reading decode = attention(budgeted).decode();
       assertEquals(1, attention(dense).decode().share());
       assertTrue(decode.share() < 1);

@@ -247,7 +247,15 @@ final class Q8KeyKernels {
 
   /** Scores of a page for 8 queries. */
   static void score8x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -271,7 +279,11 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           FloatVector q01 = FloatVector.broadcast(FLOAT, q[at + size + c]);
@@ -288,7 +300,11 @@ final class Q8KeyKernels {
           s60 = k00.fma(q06, s60);
           FloatVector q07 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c]);
           s70 = k00.fma(q07, s70);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           FloatVector q11 = FloatVector.broadcast(FLOAT, q[at + size + c + 1]);
@@ -305,7 +321,11 @@ final class Q8KeyKernels {
           s60 = k10.fma(q16, s60);
           FloatVector q17 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c + 1]);
           s70 = k10.fma(q17, s70);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           FloatVector q21 = FloatVector.broadcast(FLOAT, q[at + size + c + 2]);
@@ -340,7 +360,8 @@ final class Q8KeyKernels {
           FloatVector q37 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c + 3]);
           s70 = k30.fma(q37, s70);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
         t10 = s10.fma(a0, t10);
         t20 = s20.fma(a0, t20);
@@ -363,7 +384,15 @@ final class Q8KeyKernels {
 
   /** Scores of page {@code page} and the next for 4 queries. */
   static void score4x2(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -388,8 +417,16 @@ final class Q8KeyKernels {
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
           IntVector x1 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + pageWords(size));
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k01 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           s01 = k01.fma(q00, s01);
@@ -402,8 +439,16 @@ final class Q8KeyKernels {
           FloatVector q03 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c]);
           s30 = k00.fma(q03, s30);
           s31 = k01.fma(q03, s31);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k11 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k11 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           s01 = k11.fma(q10, s01);
@@ -416,8 +461,16 @@ final class Q8KeyKernels {
           FloatVector q13 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 1]);
           s30 = k10.fma(q13, s30);
           s31 = k11.fma(q13, s31);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k21 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k21 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           s01 = k21.fma(q20, s01);
@@ -445,8 +498,11 @@ final class Q8KeyKernels {
           s30 = k30.fma(q33, s30);
           s31 = k31.fma(q33, s31);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
-        FloatVector a1 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a1 =
+            FloatVector.fromArray(
+                FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
         t00 = s00.fma(a0, t00);
         t01 = s01.fma(a1, t01);
         t10 = s10.fma(a0, t10);
@@ -469,7 +525,15 @@ final class Q8KeyKernels {
 
   /** Scores of a page for 4 queries. */
   static void score4x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -485,7 +549,11 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           FloatVector q01 = FloatVector.broadcast(FLOAT, q[at + size + c]);
@@ -494,7 +562,11 @@ final class Q8KeyKernels {
           s20 = k00.fma(q02, s20);
           FloatVector q03 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c]);
           s30 = k00.fma(q03, s30);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           FloatVector q11 = FloatVector.broadcast(FLOAT, q[at + size + c + 1]);
@@ -503,7 +575,11 @@ final class Q8KeyKernels {
           s20 = k10.fma(q12, s20);
           FloatVector q13 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 1]);
           s30 = k10.fma(q13, s30);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           FloatVector q21 = FloatVector.broadcast(FLOAT, q[at + size + c + 2]);
@@ -522,7 +598,8 @@ final class Q8KeyKernels {
           FloatVector q33 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 3]);
           s30 = k30.fma(q33, s30);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
         t10 = s10.fma(a0, t10);
         t20 = s20.fma(a0, t20);
@@ -537,7 +614,15 @@ final class Q8KeyKernels {
 
   /** Scores of four pages for 1 query. */
   static void score1x4(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -554,30 +639,80 @@ final class Q8KeyKernels {
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
           IntVector x1 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + pageWords(size));
-          IntVector x2 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 2 * pageWords(size));
-          IntVector x3 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 3 * pageWords(size));
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k02 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k03 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          IntVector x2 =
+              IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 2 * pageWords(size));
+          IntVector x3 =
+              IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 3 * pageWords(size));
+          FloatVector k00 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k01 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k02 =
+              (FloatVector)
+                  x2.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k03 =
+              (FloatVector)
+                  x3.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           s01 = k01.fma(q00, s01);
           s02 = k02.fma(q00, s02);
           s03 = k03.fma(q00, s03);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k11 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k12 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k13 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k11 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k12 =
+              (FloatVector)
+                  x2.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k13 =
+              (FloatVector)
+                  x3.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           s01 = k11.fma(q10, s01);
           s02 = k12.fma(q10, s02);
           s03 = k13.fma(q10, s03);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k21 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k22 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k23 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k21 =
+              (FloatVector)
+                  x1.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k22 =
+              (FloatVector)
+                  x2.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
+          FloatVector k23 =
+              (FloatVector)
+                  x3.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           s01 = k21.fma(q20, s01);
@@ -593,10 +728,21 @@ final class Q8KeyKernels {
           s02 = k32.fma(q30, s02);
           s03 = k33.fma(q30, s03);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
-        FloatVector a1 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
-        FloatVector a2 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + 2 * pageScales(size));
-        FloatVector a3 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + 3 * pageScales(size));
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a1 =
+            FloatVector.fromArray(
+                FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
+        FloatVector a2 =
+            FloatVector.fromArray(
+                FLOAT,
+                scales,
+                scalePage + group / GROUP * PAGE_TOKENS + lane + 2 * pageScales(size));
+        FloatVector a3 =
+            FloatVector.fromArray(
+                FLOAT,
+                scales,
+                scalePage + group / GROUP * PAGE_TOKENS + lane + 3 * pageScales(size));
         t00 = s00.fma(a0, t00);
         t01 = s01.fma(a1, t01);
         t02 = s02.fma(a2, t02);
@@ -611,7 +757,15 @@ final class Q8KeyKernels {
 
   /** Scores of a page for 1 query. */
   static void score1x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -621,20 +775,33 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 24)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector)
+                  x0.lanewise(VectorOperators.LSHL, 8)
+                      .lanewise(VectorOperators.ASHR, 24)
+                      .castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
       }
       t00.intoArray(target, to + lane);

@@ -3,7 +3,9 @@ package dev.jacquard.kernels.reference;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
 
-/** What the reference's cache in 8 bits holds beside keys and values, for tests of other backends. */
+/**
+ * What the reference's cache in 8 bits holds beside keys and values, for tests of other backends.
+ */
 public final class ReferenceParts {
   private final QuantizedKvStorage kv;
 

@@ -322,8 +322,7 @@ class AttentionTest {
         KvStorage kv = backend.allocateKv(program.kv(), c.kv)) {
       kv.grow(0, places.pages);
       IllegalArgumentException refusal =
-          assertThrows(
-              IllegalArgumentException.class, () -> executable.run(inputs, kv, null));
+          assertThrows(IllegalArgumentException.class, () -> executable.run(inputs, kv, null));
       assertTrue(refusal.getMessage().contains("Q8"), refusal.getMessage());
     }
   }

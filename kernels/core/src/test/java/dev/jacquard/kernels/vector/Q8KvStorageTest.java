@@ -153,8 +153,7 @@ class Q8KvStorageTest {
     reference.storage().readValue(layer, page, token, head, expected, 0);
     kv.readValue(layer, page, token, head, actual, 0);
     assertArrayEquals(expected, actual, where);
-    new Q8Expansion()
-        .values(kv, layer, page, head, token, 1, actual, 0, l.valueSize());
+    new Q8Expansion().values(kv, layer, page, head, token, 1, actual, 0, l.valueSize());
     assertArrayEquals(expected, actual, where);
     assertEquals(
         reference.residual(layer, page, token, head),
@@ -206,9 +205,7 @@ class Q8KvStorageTest {
   private void assertSameMean(int layer, int page, int head) {
     String where = "layer %d, page %d, head %d".formatted(layer, page, head);
     long at = kv.offset(Part.MEAN_NUMBERS, layer, page, head);
-    float[] numbers = {
-      half(layer, page, at), half(layer, page, at + 2), half(layer, page, at + 4)
-    };
+    float[] numbers = {half(layer, page, at), half(layer, page, at + 2), half(layer, page, at + 4)};
     assertArrayEquals(reference.meanNumbers(layer, page, head), numbers, where);
     float[] expected = new float[SPEC.layers().get(layer).valueSize()];
     reference.readMean(layer, page, head, expected);
@@ -252,9 +249,7 @@ class Q8KvStorageTest {
     int bytes = part.bytes(SPEC.layers().get(layer));
     for (int i = 0; i < bytes; i++) {
       int place =
-          part == Part.SKETCHES
-              ? i / PAGE_TOKENS * Q8KvStorage.SKETCH_TOKENS + i % PAGE_TOKENS
-              : i;
+          part == Part.SKETCHES ? i / PAGE_TOKENS * Q8KvStorage.SKETCH_TOKENS + i % PAGE_TOKENS : i;
       assertEquals(0, owners[(int) at + place]++, part + " of page " + page);
     }
   }

@@ -13,5 +13,6 @@ module dev.jacquard.runtime {
   exports dev.jacquard.evaluation;
   exports dev.jacquard.kvstore;
   exports dev.jacquard.repository;
+  exports dev.jacquard.context;
   exports dev.jacquard.session;
 }

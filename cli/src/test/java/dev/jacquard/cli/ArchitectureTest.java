@@ -38,6 +38,7 @@ class ArchitectureTest {
           Map.entry("sampling", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("repository", List.of("memory")),
+          Map.entry("context", List.of("repository", "tokenizer", "kernels", "memory")),
           Map.entry(
               "session",
               List.of(

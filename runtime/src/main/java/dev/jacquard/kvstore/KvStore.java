@@ -93,6 +93,11 @@ public final class KvStore {
     return folder;
   }
 
+  /** Name of the model's content. */
+  public String model() {
+    return model;
+  }
+
   /** Files that this object has let go because the store was full. */
   public synchronized long evicted() {
     return evicted;

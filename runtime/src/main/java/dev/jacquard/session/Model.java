@@ -19,6 +19,7 @@ import java.util.BitSet;
  */
 public final class Model implements AutoCloseable {
   private final ModelFile file;
+  private final String fingerprint;
   private final Tokenizer tokenizer;
   private final Program program;
   private final Backend backend;
@@ -41,6 +42,7 @@ public final class Model implements AutoCloseable {
       int maxOutputs,
       Resources resources) {
     this.file = file;
+    fingerprint = file.fingerprint();
     this.tokenizer = tokenizer;
     this.program = program;
     this.backend = backend;
@@ -50,6 +52,11 @@ public final class Model implements AutoCloseable {
     this.maxOutputs = maxOutputs;
     this.resources = resources;
     tokenizer.endOfGeneration().forEach(endOfGeneration::set);
+  }
+
+  /** Names the content of the model's file, as it was when it was opened. */
+  String fingerprint() {
+    return fingerprint;
   }
 
   /** The mapped file. */
@@ -116,7 +123,7 @@ public final class Model implements AutoCloseable {
    * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
    */
   public KvStore store(Path folder, long maxBytes) {
-    return new KvStore(folder, maxBytes, file.fingerprint(), program);
+    return new KvStore(folder, maxBytes, fingerprint, program);
   }
 
   /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */

@@ -199,13 +199,18 @@ public final class Session implements AutoCloseable {
    * <p>Should the stored file turn out to be damaged or gone, all its tokens are computed, after a
    * line in the log.
    *
-   * @param store where it is; must be of this model
+   * @param store where it is, as {@link Model#store(java.nio.file.Path, long)} gave it
+   * @throws IllegalArgumentException if the store is one of another model
    * @throws IllegalStateException if the session or model is closed, or the session is in use
    * @throws ContextExceededException if the tokens do not fit the context
    */
   public void place(KvStore store, StoredFile file) {
     beginTurn();
     try {
+      if (!store.model().equals(model.fingerprint())) {
+        throw new IllegalArgumentException(
+            store.folder() + " was opened as a store of another model; use Model.store");
+      }
       requireFitting(file.ids());
       sequence.add(store, file);
     } finally {

@@ -9,6 +9,7 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.KvStoreException;
 import dev.jacquard.kvstore.StoredFile;
+import dev.jacquard.testing.NanScale;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -225,5 +226,24 @@ class PlacedSessionTest {
     assertThrows(KvStoreException.class, () -> model.store(model.store(folder, 100), file(1, 30)));
     model.store(store, file(1, 30));
     assertTrue(store.find(model.lead(), file(1, 30)).isPresent());
+  }
+
+  @Test
+  void numbersThatAreNotFiniteAreNotStored() throws IOException {
+    Path path = NanScale.write(Files.createDirectories(folder.resolve("model")));
+    try (Model broken = Jacquard.open(path, TestModels.OPTIONS)) {
+      KvStore store = broken.store(folder.resolve("store"), 1 << 30);
+      KvStoreException e =
+          assertThrows(KvStoreException.class, () -> broken.store(store, file(1, 30)));
+      assertTrue(String.valueOf(e.getMessage()).contains("not finite"), e.getMessage());
+      try (var left = Files.list(store.folder())) {
+        assertEquals(0, left.count());
+      }
+      StoredFile stored = model.store(started(), file(1, 30));
+      try (Session session = broken.newSession()) {
+        assertThrows(
+            IllegalArgumentException.class, () -> session.place(model.store(folder, 100), stored));
+      }
+    }
   }
 }

@@ -150,6 +150,31 @@ class PlacedSessionTest {
   }
 
   @Test
+  void howManyTokensAreComputedCanBeChosen() {
+    KvStore store = started();
+    StoredFile one = model.store(store, file(1, 100));
+    StoredFile two = model.store(store, file(2, 90));
+    int lead = model.lead().length;
+    for (int recomputed : new int[] {0, 40, 200}) {
+      try (Session session = model.newSession()) {
+        session.evaluate(model.lead(), 0, (_, _) -> {});
+        session.place(store, one);
+        session.place(store, two, recomputed);
+        steps();
+        assertEquals(1, logits(session, 5).size());
+        List<String> expected =
+            switch (recomputed) {
+              case 0 -> List.of((lead + 190) + "+1");
+              case 40 -> List.of((lead + 100) + "+40", (lead + 190) + "+1");
+              default -> List.of((lead + 100) + "+64", (lead + 164) + "+27"); // steps have 64 rows
+            };
+        assertEquals(expected, steps());
+        assertThrows(IllegalArgumentException.class, () -> session.place(store, two, -1));
+      }
+    }
+  }
+
+  @Test
   void generationGoesOnAfterAPlacedFile() {
     KvStore store = started();
     int[] ids = file(1, 100);

@@ -4,6 +4,7 @@ module dev.jacquard.runtime {
   // The first brings the second wherever there is one: Java sources are parsed by the compiler.
   requires java.compiler;
   requires static jdk.compiler;
+  requires jdk.jfr;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;
@@ -11,5 +12,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
   exports dev.jacquard.repository;
+  exports dev.jacquard.context;
+  exports dev.jacquard.kvstore;
   exports dev.jacquard.session;
 }

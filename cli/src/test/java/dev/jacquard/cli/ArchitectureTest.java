@@ -37,10 +37,12 @@ class ArchitectureTest {
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
           Map.entry("repository", List.of("memory")),
+          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry(
               "session",
               List.of(
                   "sampling",
+                  "kvstore",
                   "architecture",
                   "tokenizer",
                   "modelfile",
@@ -48,6 +50,9 @@ class ArchitectureTest {
                   "kernels",
                   "tensor",
                   "memory")),
+          Map.entry(
+              "context",
+              List.of("session", "repository", "kvstore", "tokenizer", "kernels", "memory")),
           Map.entry("evaluation", List.of("session", "sampling", "tokenizer", "memory")));
 
   @ArchTest

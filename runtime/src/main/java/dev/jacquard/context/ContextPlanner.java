@@ -21,15 +21,16 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Chooses what of a repository a context holds: what is pinned, then whole files by descending score
- * as long as they fit; of a file that does not fit, its best symbols. Files without a hit are left
- * out, unless none has one.
+ * Chooses what of a repository a context holds: what is pinned, then whole files by descending
+ * score as long as they fit; of a file that does not fit, its best symbols. Files without a hit are
+ * left out, unless none has one.
  */
 public final class ContextPlanner {
   /** Less room is not worth a part of a file. */
   private static final int LEAST_PART = 64;
 
   /** A file as text, with its line of the path, and where the symbols lie in it. */
+  @SuppressWarnings("ArrayRecordComponent") // handed on to the session, which keeps it
   private record Assembled(String text, List<Symbol> symbols, int[] ids, boolean whole) {}
 
   private record Chosen(RankedFile ranked, Assembled content) {}
@@ -57,8 +58,8 @@ public final class ContextPlanner {
   }
 
   /**
-   * The tokens of a whole file, as every context has them: what {@code index} stores and {@code ask}
-   * looks for.
+   * The tokens of a whole file, as every context has them: what {@code index} stores and {@code
+   * ask} looks for.
    */
   public static int[] ids(Tokenizer tokenizer, RepositoryFile file, String text) {
     return tokenizer.encode(text(file, text), Tokenizer.Options.PLAIN);
@@ -190,8 +191,7 @@ public final class ContextPlanner {
   }
 
   /** Modules by their best resident file, files by their score, the best of all last. */
-  private ContextTree tree(
-      Repository repository, List<RankedFile> ranking, List<Chosen> chosen) {
+  private ContextTree tree(Repository repository, List<RankedFile> ranking, List<Chosen> chosen) {
     Map<String, List<Chosen>> modules = new LinkedHashMap<>();
     List<Chosen> worstFirst = new ArrayList<>(chosen);
     worstFirst.sort(Comparator.comparingDouble(c -> c.ranked().score()));
@@ -229,7 +229,8 @@ public final class ContextPlanner {
   }
 
   private static ContextNode parent(Kind kind, String name, List<ContextNode> children) {
-    int first = children.stream().filter(c -> c.tokens() > 0).mapToInt(ContextNode::first).min().orElse(0);
+    int first =
+        children.stream().filter(c -> c.tokens() > 0).mapToInt(ContextNode::first).min().orElse(0);
     int end = children.stream().mapToInt(ContextNode::end).max().orElse(0);
     boolean resident = children.stream().allMatch(ContextNode::resident);
     boolean pinned = !children.isEmpty() && children.stream().allMatch(ContextNode::pinned);

@@ -34,8 +34,7 @@ final class TokenOffsets {
 
   /** The token that holds the character at {@code position}; positions may not go down. */
   int token(int position) {
-    bytesDone +=
-        text.substring(charsDone, position).getBytes(StandardCharsets.UTF_8).length;
+    bytesDone += text.substring(charsDone, position).getBytes(StandardCharsets.UTF_8).length;
     charsDone = position;
     int found = Arrays.binarySearch(bytes, bytesDone);
     return found >= 0 ? found : Math.max(0, -found - 2);

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * Ranks the files of a repository by the words of a question: BM25 (Robertson and Zaragoza, The
  * Probabilistic Relevance Framework, 2009) over identifiers and their parts, where a term in a file
  * name or in the name of a symbol counts several times. A file that imports a good one, or is
- * imported by it, gets a share of its score. Nothing is learned and nothing is stored: only terms of
- * the question are counted, while the repository is read. Not safe for several threads.
+ * imported by it, gets a share of its score. Nothing is learned and nothing is stored: only terms
+ * of the question are counted, while the repository is read. Not safe for several threads.
  */
 public final class LexicalRanking implements RepositoryReader.Listener {
   private static final double K1 = 1.2;
@@ -66,7 +66,10 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     Document document = new Document(file, terms.size());
     String name = file.path().substring(file.path().lastIndexOf('/') + 1);
     count(name, document.counts, FILE_NAME_WEIGHT);
-    count(file.path().substring(0, file.path().length() - name.length()), document.counts, FOLDER_WEIGHT);
+    count(
+        file.path().substring(0, file.path().length() - name.length()),
+        document.counts,
+        FOLDER_WEIGHT);
     List<Symbol> leaves = new ArrayList<>();
     names(file.symbols(), document.counts, leaves);
     countText(text, leaves, document);

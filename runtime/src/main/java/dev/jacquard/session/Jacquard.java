@@ -9,6 +9,7 @@ import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.memory.AvailableMemory;
 import dev.jacquard.memory.JacquardException;
@@ -104,10 +105,9 @@ public final class Jacquard {
                 WeightCache.file(file.fingerprint() + "." + backend.name()),
                 options.progress()));
     resources.add(executable::close);
+    KvStorage storage = backend.allocateKv(program.kv(), options.kvFormat());
     KvCache cache =
-        new PagedKvCache(
-            backend.allocateKv(program.kv(), options.kvFormat()),
-            available.bytes() - full.weights() - full.activations());
+        new PagedKvCache(storage, available.bytes() - full.weights() - full.activations());
     resources.add(cache::close);
     Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);

@@ -2,9 +2,15 @@ package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Backend;
+import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.BitSet;
 
 /**
@@ -88,15 +94,76 @@ public final class Model implements AutoCloseable {
   /**
    * A new, empty session; the caller closes it.
    *
-   * @param policy which cached pages its steps read, and those of its forks; asked on the engine
-   *     thread
+   * @param policy how closely its steps read cached tokens, and those of its forks, unless a
+   *     request says otherwise; asked on the engine thread
    * @throws IllegalStateException if the model is closed
+   * @throws IllegalArgumentException if the policy is not dense and keys and values are not kept in
+   *     8 bits
    */
   public Session newSession(AttentionPolicy policy) {
     if (engine.closed()) {
       throw new IllegalStateException("the model is closed");
     }
+    requireReadable(policy);
     return new Session(this, new TokenSequence(engine.cache(), policy));
+  }
+
+  /**
+   * A store for keys and values of files that this model has read.
+   *
+   * @param folder is created if it does not exist
+   * @param maxBytes most bytes of all files in it, those of other models included
+   * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
+   */
+  public KvStore store(Path folder, long maxBytes) {
+    return new KvStore(folder, maxBytes, file.fingerprint(), program);
+  }
+
+  /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
+  public int[] lead() {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
+  }
+
+  /**
+   * The tokens of a file: a line with its path, then its text. Whoever stores files and whoever
+   * looks for them use these.
+   *
+   * @param path as the reader shall know it, as {@code src/main/java/A.java}
+   */
+  public int[] fileIds(String path, String text) {
+    return tokenizer.encode("// " + path + "\n" + text, Tokenizer.Options.PLAIN);
+  }
+
+  /**
+   * Computes the keys and values of a file in a session of its own, after {@link #lead}, and stores
+   * them. Several threads may do this at once; their files share steps.
+   *
+   * @param ids tokens of the file; not to be changed any more
+   * @throws ContextExceededException if they do not fit the context
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be stored
+   * @throws IllegalStateException if the model is closed
+   */
+  public StoredFile store(KvStore store, int[] ids) {
+    try (KvRecorder recorder = store.record(lead(), ids);
+        Session session = newSession()) {
+      session.record(recorder);
+      return recorder.finish();
+    }
+  }
+
+  /** Refuses a policy that the cache's format does not allow. */
+  void requireReadable(AttentionPolicy policy) {
+    KvFormat format = engine.cache().storage().format();
+    boolean dense = policy.exactness(Integer.MAX_VALUE) instanceof Exactness.Dense;
+    if (!dense && format != KvFormat.Q8) {
+      throw new IllegalArgumentException(
+          "attention "
+              + policy
+              + " reads keys and values in parts, which a cache of format "
+              + format
+              + " has not: open the model with ModelOptions.withKvFormat(KvFormat.Q8) (--kv q8)");
+    }
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

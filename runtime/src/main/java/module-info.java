@@ -1,18 +1,18 @@
 /** Model files, tokenizers, architectures, sampling and sessions: what users of the library see. */
 module dev.jacquard.runtime {
   requires transitive dev.jacquard.attention;
+  requires jdk.jfr;
   // The first brings the second wherever there is one: Java sources are parsed by the compiler.
   requires java.compiler;
   requires static jdk.compiler;
-  requires jdk.jfr;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;
   exports dev.jacquard.architecture;
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
+  exports dev.jacquard.kvstore;
   exports dev.jacquard.repository;
   exports dev.jacquard.context;
-  exports dev.jacquard.kvstore;
   exports dev.jacquard.session;
 }

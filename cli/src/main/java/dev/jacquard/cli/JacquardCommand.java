@@ -56,6 +56,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(new PerplexityCommand(terminal))
         .addSubcommand(evaluate)
         .addSubcommand(new BenchCommand(terminal))
+        .addSubcommand(new IndexCommand(terminal))
         .addSubcommand(new DoctorCommand(terminal))
         .setExpandAtFiles(false)
         .setCaseInsensitiveEnumValuesAllowed(true)

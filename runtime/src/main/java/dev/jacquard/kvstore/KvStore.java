@@ -209,9 +209,8 @@ public final class KvStore {
       int from = sequence.length();
       KvView[] places = new KvView[storage.spec().groupWindows().size()];
       Arrays.setAll(places, g -> new KvView());
-      Placer placer = new Placer(reader, file.layout(), sites, storage, from, to - from);
       sequence.insert(to - from, places);
-      placer.place(sites, start, from, places);
+      new Placer(reader, file.layout(), sites, storage, start, places).place(from, to);
       touch(file.path());
     } catch (InternalError e) {
       throw StoreReader.lost(file.path(), e);
@@ -260,9 +259,10 @@ public final class KvStore {
 
   /** Removes a file that must not be used. */
   void remove(Path path, KvStoreException reason) {
-    LOG.log(Level.WARNING, reason.getMessage() + "; it is removed and computed anew");
     try {
-      Files.deleteIfExists(path);
+      if (Files.deleteIfExists(path)) {
+        LOG.log(Level.WARNING, reason.getMessage() + "; it is removed");
+      }
     } catch (IOException e) {
       LOG.log(Level.WARNING, path + ": cannot be removed", e);
     }

@@ -27,8 +27,8 @@ import java.util.zip.CRC32C;
  * </pre>
  *
  * A layer without a window keeps all tokens. A layer with a window keeps the last {@code window +
- * SLACK}: what comes after the file sees no more of it there, and a sequence can go back by {@link
- * PagedKvCache#SLACK} tokens.
+ * SLACK}: what comes after the file sees {@code window − 1} of them, a sequence can go back by
+ * {@link PagedKvCache#SLACK}, and the last token may be left out when the others are placed.
  *
  * <p>All of the header but the checksums follows from what is looked for, so it is compared byte
  * for byte.

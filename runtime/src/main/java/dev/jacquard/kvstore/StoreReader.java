@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
@@ -37,6 +38,8 @@ final class StoreReader implements AutoCloseable {
     MappedFile file;
     try {
       file = MappedFile.open(path);
+    } catch (NoSuchFileException e) {
+      throw new KvStoreException(path + ": the store does not have it any more", e);
     } catch (IOException e) {
       throw new KvStoreException(path + ": cannot be read: " + e, e);
     }

@@ -126,16 +126,6 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * The tokens of a file: a line with its path, then its text. Whoever stores files and whoever
-   * looks for them use these.
-   *
-   * @param path as the reader shall know it, as {@code src/main/java/A.java}
-   */
-  public int[] fileIds(String path, String text) {
-    return tokenizer.encode("// " + path + "\n" + text, Tokenizer.Options.PLAIN);
-  }
-
-  /**
    * Computes the keys and values of a file in a session of its own, after {@link #lead}, and stores
    * them. Several threads may do this at once; their files share steps.
    *

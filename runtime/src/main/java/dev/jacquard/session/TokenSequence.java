@@ -123,6 +123,7 @@ final class TokenSequence {
     placements.add(new Placement(length, length + computed, store, file));
     startPage();
     add(file.ids());
+    startPage();
   }
 
   /**

@@ -36,14 +36,8 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
-<<<<<<< HEAD
           Map.entry("repository", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
-=======
-          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
-          Map.entry("repository", List.of("memory")),
-          Map.entry("context", List.of("repository", "tokenizer", "kernels", "memory")),
->>>>>>> refs/heads/store
           Map.entry(
               "session",
               List.of(

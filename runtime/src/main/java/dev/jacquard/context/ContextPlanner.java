@@ -78,7 +78,9 @@ public final class ContextPlanner {
     List<Chosen> chosen = new ArrayList<>();
     int left = budget;
     for (RankedFile ranked : order) {
-      if (left < LEAST_PART || (hits && ranked.score() == 0 && !isPinned(ranked.file()))) {
+      if (left < LEAST_PART
+          || ranked.file().bytes() == 0
+          || (hits && ranked.score() == 0 && !isPinned(ranked.file()))) {
         continue;
       }
       Assembled content = content(repository, ranked, left);

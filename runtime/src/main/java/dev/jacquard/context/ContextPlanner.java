@@ -92,19 +92,30 @@ public final class ContextPlanner {
     return tree(repository, ranking, chosen);
   }
 
-  private boolean isPinned(RepositoryFile file) {
-    return isPinnedPath(file.path()) || file.symbols().stream().anyMatch(this::isPinnedWithin);
+  /** Whether a repository has something that a pin names. */
+  public static boolean names(Repository repository, String pin) {
+    return repository.files().stream().anyMatch(file -> isPinned(file, Set.of(pin)));
   }
 
-  private boolean isPinnedPath(String path) {
+  private boolean isPinned(RepositoryFile file) {
+    return isPinned(file, pins);
+  }
+
+  private static boolean isPinned(RepositoryFile file, Set<String> pins) {
+    return isPinned(file.path(), pins)
+        || file.symbols().stream().anyMatch(symbol -> isPinnedWithin(symbol, pins));
+  }
+
+  private static boolean isPinned(String path, Set<String> pins) {
     return pins.stream().anyMatch(pin -> path.equals(pin) || path.endsWith("/" + pin));
   }
 
-  private boolean isPinnedWithin(Symbol symbol) {
-    return isPinned(symbol) || symbol.children().stream().anyMatch(this::isPinnedWithin);
+  private static boolean isPinnedWithin(Symbol symbol, Set<String> pins) {
+    return isPinned(symbol, pins)
+        || symbol.children().stream().anyMatch(child -> isPinnedWithin(child, pins));
   }
 
-  private boolean isPinned(Symbol symbol) {
+  private static boolean isPinned(Symbol symbol, Set<String> pins) {
     return symbol.kind() != Symbol.Kind.BLOCK && pins.contains(symbol.name());
   }
 
@@ -166,7 +177,7 @@ public final class ContextPlanner {
 
   private void collectPinned(List<Symbol> symbols, List<RankedSymbol> found) {
     for (Symbol symbol : symbols) {
-      if (isPinned(symbol)) {
+      if (isPinned(symbol, pins)) {
         found.add(new RankedSymbol(symbol, 0));
       } else {
         collectPinned(symbol.children(), found);
@@ -254,7 +265,7 @@ public final class ContextPlanner {
         first,
         first + content.ids().length,
         content.whole(),
-        isPinnedPath(ranked.file().path()),
+        isPinned(ranked.file().path(), pins),
         ranked.score(),
         symbols);
   }
@@ -269,7 +280,7 @@ public final class ContextPlanner {
       double score = scores.getOrDefault(symbol.name(), 0.0);
       nodes.add(
           new ContextNode(
-              Kind.SYMBOL, symbol.name(), from, end, true, isPinned(symbol), score, children));
+              Kind.SYMBOL, symbol.name(), from, end, true, isPinned(symbol, pins), score, children));
     }
     return nodes;
   }

@@ -221,8 +221,8 @@ final class Q8KvStorage extends SlabKvStorage {
     for (int i = 0; i < size; i++) {
       int shift = i < half ? 0 : 4;
       long byteAt = upper + (i < half ? i : i - half);
-      int high = memory.get(ValueLayout.JAVA_BYTE, byteAt) >> shift & 15;
-      int low = memory.get(ValueLayout.JAVA_BYTE, byteAt + half) >> shift & 15;
+      int high = (memory.get(ValueLayout.JAVA_BYTE, byteAt) >> shift) & 15;
+      int low = (memory.get(ValueLayout.JAVA_BYTE, byteAt + half) >> shift) & 15;
       target[at + i] = (16 * high + low - 128) * scale(memory, scales, i / QuantizedKv.GROUP);
     }
   }

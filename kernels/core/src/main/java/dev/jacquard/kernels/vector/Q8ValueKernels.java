@@ -169,8 +169,8 @@ final class Q8ValueKernels {
       for (int j = 0; j < plane; j++) {
         int upper = memory.get(ValueLayout.JAVA_BYTE, at + j);
         int lower = memory.get(ValueLayout.JAVA_BYTE, at + plane + j);
-        codes[to + j] = (byte) ((upper << 4 & 0xf0 | lower & 15) - 128);
-        codes[to + plane + j] = (byte) ((upper & 0xf0 | lower >> 4 & 15) - 128);
+        codes[to + j] = (byte) ((((upper << 4) & 0xf0) | (lower & 15)) - 128);
+        codes[to + plane + j] = (byte) (((upper & 0xf0) | ((lower >> 4) & 15)) - 128);
       }
       at += 2L * plane;
       to += stride;

@@ -25,7 +25,7 @@ class Q8KernelsTest {
         for (int c = 0; c < size; c++) {
           int word = words[3 + c / 4 * PAGE_TOKENS + t];
           assertEquals(
-              keys.get(ValueLayout.JAVA_BYTE, (long) t * size + c), (byte) (word >> 8 * (c % 4)));
+              keys.get(ValueLayout.JAVA_BYTE, (long) t * size + c), (byte) (word >> (8 * (c % 4))));
         }
       }
     }

@@ -57,6 +57,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(evaluate)
         .addSubcommand(new BenchCommand(terminal))
         .addSubcommand(new IndexCommand(terminal))
+        .addSubcommand(new AskCommand(terminal))
         .addSubcommand(new DoctorCommand(terminal))
         .setExpandAtFiles(false)
         .setCaseInsensitiveEnumValuesAllowed(true)

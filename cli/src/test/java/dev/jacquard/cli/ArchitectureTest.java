@@ -36,9 +36,8 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
-          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("repository", List.of("memory")),
-          Map.entry("context", List.of("repository", "tokenizer", "kernels", "memory")),
+          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry(
               "session",
               List.of(
@@ -51,6 +50,9 @@ class ArchitectureTest {
                   "kernels",
                   "tensor",
                   "memory")),
+          Map.entry(
+              "context",
+              List.of("session", "repository", "kvstore", "tokenizer", "kernels", "memory")),
           Map.entry("evaluation", List.of("session", "sampling", "tokenizer", "memory")));
 
   @ArchTest

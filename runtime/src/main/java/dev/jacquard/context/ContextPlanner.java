@@ -30,6 +30,7 @@ public final class ContextPlanner {
   private static final int LEAST_PART = 64;
 
   /** A file as text, with its line of the path, and where the symbols lie in it. */
+  @SuppressWarnings("ArrayRecordComponent") // handed on to the session, which keeps it
   private record Assembled(String text, List<Symbol> symbols, int[] ids, boolean whole) {}
 
   private record Chosen(RankedFile ranked, Assembled content) {}
@@ -77,7 +78,9 @@ public final class ContextPlanner {
     List<Chosen> chosen = new ArrayList<>();
     int left = budget;
     for (RankedFile ranked : order) {
-      if (left < LEAST_PART || (hits && ranked.score() == 0 && !isPinned(ranked.file()))) {
+      if (left < LEAST_PART
+          || ranked.file().bytes() == 0
+          || (hits && ranked.score() == 0 && !isPinned(ranked.file()))) {
         continue;
       }
       Assembled content = content(repository, ranked, left);
@@ -89,19 +92,30 @@ public final class ContextPlanner {
     return tree(repository, ranking, chosen);
   }
 
-  private boolean isPinned(RepositoryFile file) {
-    return isPinnedPath(file.path()) || file.symbols().stream().anyMatch(this::isPinnedWithin);
+  /** Whether a repository has something that a pin names. */
+  public static boolean names(Repository repository, String pin) {
+    return repository.files().stream().anyMatch(file -> isPinned(file, Set.of(pin)));
   }
 
-  private boolean isPinnedPath(String path) {
+  private boolean isPinned(RepositoryFile file) {
+    return isPinned(file, pins);
+  }
+
+  private static boolean isPinned(RepositoryFile file, Set<String> pins) {
+    return isPinned(file.path(), pins)
+        || file.symbols().stream().anyMatch(symbol -> isPinnedWithin(symbol, pins));
+  }
+
+  private static boolean isPinned(String path, Set<String> pins) {
     return pins.stream().anyMatch(pin -> path.equals(pin) || path.endsWith("/" + pin));
   }
 
-  private boolean isPinnedWithin(Symbol symbol) {
-    return isPinned(symbol) || symbol.children().stream().anyMatch(this::isPinnedWithin);
+  private static boolean isPinnedWithin(Symbol symbol, Set<String> pins) {
+    return isPinned(symbol, pins)
+        || symbol.children().stream().anyMatch(child -> isPinnedWithin(child, pins));
   }
 
-  private boolean isPinned(Symbol symbol) {
+  private static boolean isPinned(Symbol symbol, Set<String> pins) {
     return symbol.kind() != Symbol.Kind.BLOCK && pins.contains(symbol.name());
   }
 
@@ -163,7 +177,7 @@ public final class ContextPlanner {
 
   private void collectPinned(List<Symbol> symbols, List<RankedSymbol> found) {
     for (Symbol symbol : symbols) {
-      if (isPinned(symbol)) {
+      if (isPinned(symbol, pins)) {
         found.add(new RankedSymbol(symbol, 0));
       } else {
         collectPinned(symbol.children(), found);
@@ -251,7 +265,7 @@ public final class ContextPlanner {
         first,
         first + content.ids().length,
         content.whole(),
-        isPinnedPath(ranked.file().path()),
+        isPinned(ranked.file().path(), pins),
         ranked.score(),
         symbols);
   }
@@ -266,7 +280,7 @@ public final class ContextPlanner {
       double score = scores.getOrDefault(symbol.name(), 0.0);
       nodes.add(
           new ContextNode(
-              Kind.SYMBOL, symbol.name(), from, end, true, isPinned(symbol), score, children));
+              Kind.SYMBOL, symbol.name(), from, end, true, isPinned(symbol, pins), score, children));
     }
     return nodes;
   }

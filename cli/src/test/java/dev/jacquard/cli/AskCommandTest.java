@@ -28,7 +28,19 @@ class AskCommandTest {
 
   private Outcome ask(String question, String... more) {
     String[] fixed = {
-      "ask", folder.toString(), question, "-c", "512", "-n", "8", "-s", "1", "-t", "1", "--store", store
+      "ask",
+      folder.toString(),
+      question,
+      "-c",
+      "512",
+      "-n",
+      "8",
+      "-s",
+      "1",
+      "-t",
+      "1",
+      "--store",
+      store
     };
     String[] all = java.util.Arrays.copyOf(fixed, fixed.length + more.length);
     System.arraycopy(more, 0, all, fixed.length, more.length);

@@ -135,20 +135,16 @@ public final class KvRecorder implements AutoCloseable {
     int start = keys ? 0 : StoreLayout.keyBytes(layer);
     boolean finite =
         IntStream.range(from, rows)
-                .parallel()
-                .map(
-                    row -> {
-                      boolean all = true;
-                      for (int head = 0; head < layer.heads(); head++) {
-                        int at = row * recordBytes + start + head * bytes;
-                        all &=
-                            Q8Vectors.encode(numbers, row * width + head * size, size, block, at);
-                      }
-                      return all ? 1 : 0;
-                    })
-                .min()
-                .orElse(1)
-            == 1;
+            .parallel()
+            .allMatch(
+                row -> {
+                  boolean all = true;
+                  for (int head = 0; head < layer.heads(); head++) {
+                    int at = row * recordBytes + start + head * bytes;
+                    all &= Q8Vectors.encode(numbers, row * width + head * size, size, block, at);
+                  }
+                  return all;
+                });
     if (!finite) {
       throw new KvStoreException(
           "the model computes numbers that are not finite in layer %d, positions %d to %d: the file is not stored"

@@ -280,7 +280,14 @@ public final class ContextPlanner {
       double score = scores.getOrDefault(symbol.name(), 0.0);
       nodes.add(
           new ContextNode(
-              Kind.SYMBOL, symbol.name(), from, end, true, isPinned(symbol, pins), score, children));
+              Kind.SYMBOL,
+              symbol.name(),
+              from,
+              end,
+              true,
+              isPinned(symbol, pins),
+              score,
+              children));
     }
     return nodes;
   }

@@ -96,8 +96,7 @@ class ContextTest {
   }
 
   private String text(ContextTree tree, ContextNode node) {
-    int[] ids =
-        tree.files().stream().flatMapToInt(f -> IntStream.of(f.ids())).toArray();
+    int[] ids = tree.files().stream().flatMapToInt(f -> IntStream.of(f.ids())).toArray();
     return tokenizer.decode(java.util.Arrays.copyOfRange(ids, node.first(), node.end()));
   }
 
@@ -107,7 +106,13 @@ class ContextTest {
     List<String> names = names(tree);
     assertTrue(names.containsAll(List.of("lib/Loom.java", "lib/User.java", "notes.md")));
     assertFalse(names.contains("far.txt"));
-    double best = tree.root().all().filter(n -> n.kind() == Kind.FILE).mapToDouble(ContextNode::score).max().orElseThrow();
+    double best =
+        tree.root()
+            .all()
+            .filter(n -> n.kind() == Kind.FILE)
+            .mapToDouble(ContextNode::score)
+            .max()
+            .orElseThrow();
     assertEquals(best, tree.files().getLast().node().score());
     assertFalse(find(tree, "far.txt").resident());
     assertEquals(0, find(tree, "far.txt").tokens());

@@ -28,7 +28,15 @@ class LexicalRankingTest {
         "How are PagedKvCache, HTTPServer and max_rows2 used?", (term, _) -> terms.add(term));
     assertEquals(
         List.of(
-            "paged", "kv", "cache", "pagedkvcache", "http", "server", "httpserver", "max", "rows2",
+            "paged",
+            "kv",
+            "cache",
+            "pagedkvcache",
+            "http",
+            "server",
+            "httpserver",
+            "max",
+            "rows2",
             "maxrows2"),
         terms);
     assertEquals(List.of("page"), new LexicalRanking("what is a page, and pages?").terms());

@@ -54,6 +54,9 @@ final class AskCommand implements Callable<Integer> {
   /** How a question is asked: comments, which follow on sources. */
   private static final String FORM = "\n// Question: %s\n// Answer:";
 
+  /** What is told of a binary file. */
+  private static final String BINARY = "is binary";
+
   /** A context with less room for files is too small to ask anything. */
   private static final int LEAST_ROOM = 64;
 
@@ -286,8 +289,14 @@ final class AskCommand implements Callable<Integer> {
                   file.pinned() ? ", pinned" : "",
                   file.why()));
     }
-    for (SkippedPath path : context.skipped()) {
-      terminal.note("  skipped        %s: %s".formatted(path.path(), path.reason()));
+    List<SkippedPath> told =
+        context.skipped().stream().filter(path -> !path.reason().equals(BINARY)).toList();
+    for (SkippedPath path : told) {
+      terminal.note("  skipped  %s: %s".formatted(path.path(), path.reason()));
+    }
+    int binary = context.skipped().size() - told.size();
+    if (binary > 0) {
+      terminal.note("  skipped  %d binary files (--json lists them)".formatted(binary));
     }
   }
 

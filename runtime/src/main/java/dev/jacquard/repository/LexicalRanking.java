@@ -39,6 +39,7 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     }
   }
 
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   private record Unit(Symbol symbol, int[] counts) {}
 
   private final Map<String, Integer> terms = new HashMap<>();

@@ -160,7 +160,8 @@ class JavaParserTest {
   /** Comments, text blocks, strings and characters: what could look like a declaration. */
   private static final Pattern NO_CODE =
       Pattern.compile(
-          "(?s)//[^\\n]*|/\\*.*?\\*/|\"\"\".*?\"\"\"|\"(?:\\\\.|[^\"\\\\])*\"|'(?:\\\\.|[^'\\\\])+'");
+          "(?s)//[^\\n"
+              + "]*|/\\*.*?\\*/|\"\"\".*?\"\"\"|\"(?:\\\\.|[^\"\\\\])*\"|'(?:\\\\.|[^'\\\\])+'");
 
   private static final Pattern TYPE =
       Pattern.compile(

@@ -81,7 +81,7 @@ final class IndexCommand implements Callable<Integer> {
       index(target.folder);
     } else {
       Path store = storeFlags.folder();
-      List<KvStore.Entry> entries = target.clear ? KvStore.clear(store) : KvStore.entries(store);
+      List<KvStore.Entry> entries = target.list ? KvStore.entries(store) : KvStore.clear(store);
       print(store, entries);
     }
     return ExitCode.OK;

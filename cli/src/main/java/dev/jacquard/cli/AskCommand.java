@@ -51,9 +51,6 @@ import picocli.CommandLine.Spec;
       "  jacquard ask . \"What does PagedKvCache do?\" --attention budgeted --pin PagedKvCache.java"
     })
 final class AskCommand implements Callable<Integer> {
-  /** How a question is asked: comments, which follow on sources. */
-  private static final String FORM = "\n// Question: %s\n// Answer:";
-
   /** What is told of a binary file. */
   private static final String BINARY = "is binary";
 
@@ -190,8 +187,7 @@ final class AskCommand implements Callable<Integer> {
     Repository repository = read(ranking);
     try (Model model = run.open(terminal, 0);
         Session session = model.newSession(run.attention())) {
-      int[] asked =
-          model.tokenizer().encode(FORM.formatted(question.strip()), Tokenizer.Options.PLAIN);
+      int[] asked = model.tokenizer().encode(asked(), Tokenizer.Options.PLAIN);
       ContextTree tree =
           new ContextPlanner(model.tokenizer(), room(model, asked.length), Set.copyOf(pins))
               .plan(repository, ranking.rank());
@@ -212,6 +208,11 @@ final class AskCommand implements Callable<Integer> {
       tell(context);
       return answer(model, session, asked, context);
     }
+  }
+
+  /** The question as comments, which follow on sources. */
+  private String asked() {
+    return "\n// Question: " + question.strip() + "\n// Answer:";
   }
 
   private Repository read(LexicalRanking ranking) {

@@ -5,6 +5,9 @@ module dev.jacquard.runtime {
   requires ejml.core;
   requires ejml.ddense;
   requires jdk.jfr;
+  // The first brings the second wherever there is one: Java sources are parsed by the compiler.
+  requires java.compiler;
+  requires static jdk.compiler;
 
   exports dev.jacquard.modelfile;
   exports dev.jacquard.tokenizer;
@@ -13,5 +16,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.evaluation;
   exports dev.jacquard.calibration;
   exports dev.jacquard.kvstore;
+  exports dev.jacquard.repository;
+  exports dev.jacquard.context;
   exports dev.jacquard.session;
 }

@@ -81,7 +81,7 @@ final class IndexCommand implements Callable<Integer> {
       index(target.folder);
     } else {
       Path store = storeFlags.folder();
-      List<KvStore.Entry> entries = target.clear ? KvStore.clear(store) : KvStore.entries(store);
+      List<KvStore.Entry> entries = target.list ? KvStore.entries(store) : KvStore.clear(store);
       print(store, entries);
     }
     return ExitCode.OK;
@@ -169,13 +169,15 @@ final class IndexCommand implements Callable<Integer> {
                 indexing.computed(),
                 indexing.stored()));
     terminal.println(
-        "%d tokens, %d computed in %s (%s tok/s), %s"
+        "%d tokens, %s; %s computed%s"
             .formatted(
                 indexing.tokens(),
-                indexing.computedTokens(),
-                time(indexing.seconds()),
-                Format.speed(indexing.speed()),
-                Format.bytes(indexing.bytes())));
+                Format.bytes(indexing.bytes()),
+                indexing.computed() == 0 ? "none" : String.valueOf(indexing.computedTokens()),
+                indexing.computed() == 0
+                    ? ""
+                    : " in %s (%s tok/s)"
+                        .formatted(time(indexing.seconds()), Format.speed(indexing.speed()))));
     terminal.println(
         "store: %s: %d files, %s of %s%s"
             .formatted(

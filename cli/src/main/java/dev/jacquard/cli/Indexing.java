@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.context.ContextPlanner;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.repository.Repository;
@@ -111,7 +112,7 @@ final class Indexing {
       skip(file, "was edited or removed while the folder was read; run the command again");
       return;
     }
-    int[] ids = model.fileIds(file.path(), text);
+    int[] ids = ContextPlanner.ids(model.tokenizer(), file, text);
     int lead = model.lead().length;
     if (ids.length > model.context() - lead) {
       skip(

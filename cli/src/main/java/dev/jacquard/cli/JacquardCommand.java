@@ -58,6 +58,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(new CalibrateCommand(terminal))
         .addSubcommand(new BenchCommand(terminal))
         .addSubcommand(new IndexCommand(terminal))
+        .addSubcommand(new AskCommand(terminal))
         .addSubcommand(new DoctorCommand(terminal))
         .setExpandAtFiles(false)
         .setCaseInsensitiveEnumValuesAllowed(true)

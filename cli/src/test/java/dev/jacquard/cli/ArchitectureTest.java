@@ -36,6 +36,7 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
+          Map.entry("repository", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry(
@@ -51,6 +52,9 @@ class ArchitectureTest {
                   "kernels",
                   "tensor",
                   "memory")),
+          Map.entry(
+              "context",
+              List.of("session", "repository", "kvstore", "tokenizer", "kernels", "memory")),
           Map.entry("evaluation", List.of("session", "sampling", "tokenizer", "memory")));
 
   @ArchTest

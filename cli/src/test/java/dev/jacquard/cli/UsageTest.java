@@ -76,6 +76,8 @@ class UsageTest {
           index,                             DIR
           index x --list,                    mutually exclusive
           index x --store-size 20XB,         "500MB or 20GB"
+          ask x,                             QUESTION
+          ask x y -n 0,                      at least 1
           nonsense,                          nonsense
           """)
   void wrongUsageSaysWhatIsAllowed(String line, String expected) {
@@ -107,7 +109,8 @@ class UsageTest {
             "evaluate kl",
             "bench",
             "doctor",
-            "index")
+            "index",
+            "ask")
         .map(Arguments::of);
   }
 

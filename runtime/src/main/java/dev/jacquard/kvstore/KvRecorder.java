@@ -36,6 +36,7 @@ public final class KvRecorder implements AutoCloseable {
   private int firstPosition;
   private int rows;
   private int recorded;
+  private int layerOfKeys;
   private @Nullable RuntimeException failure;
 
   /** A recorder that writes to a new file in the store's folder. */
@@ -72,6 +73,7 @@ public final class KvRecorder implements AutoCloseable {
     firstRow = firstRowOfStep;
     firstPosition = position;
     rows = rowsOfStep;
+    layerOfKeys = -1;
   }
 
   /** Op {@code index} has just written its slots; never throws, see {@link #end}. */
@@ -84,8 +86,10 @@ public final class KvRecorder implements AutoCloseable {
     try {
       if (key != null) {
         encode(key, executable, true);
+        layerOfKeys = key.layer();
       }
       if (write != null) {
+        requireKeys(write.layer());
         encode(write, executable, false);
         write(write.layer());
       }
@@ -93,6 +97,16 @@ public final class KvRecorder implements AutoCloseable {
       failure = store.cannotWrite(part, e);
     } catch (KvStoreException e) {
       failure = e;
+    }
+  }
+
+  /** A backend may fuse ops and tell of the last one only. */
+  private void requireKeys(int layer) {
+    if (layerOfKeys != layer) {
+      throw new KvStoreException(
+          "the backend does not show the keys of layer "
+              + layer
+              + " before they are turned: store files with another one");
     }
   }
 
@@ -121,20 +135,16 @@ public final class KvRecorder implements AutoCloseable {
     int start = keys ? 0 : StoreLayout.keyBytes(layer);
     boolean finite =
         IntStream.range(from, rows)
-                .parallel()
-                .map(
-                    row -> {
-                      boolean all = true;
-                      for (int head = 0; head < layer.heads(); head++) {
-                        int at = row * recordBytes + start + head * bytes;
-                        all &=
-                            Q8Vectors.encode(numbers, row * width + head * size, size, block, at);
-                      }
-                      return all ? 1 : 0;
-                    })
-                .min()
-                .orElse(1)
-            == 1;
+            .parallel()
+            .allMatch(
+                row -> {
+                  boolean all = true;
+                  for (int head = 0; head < layer.heads(); head++) {
+                    int at = row * recordBytes + start + head * bytes;
+                    all &= Q8Vectors.encode(numbers, row * width + head * size, size, block, at);
+                  }
+                  return all;
+                });
     if (!finite) {
       throw new KvStoreException(
           "the model computes numbers that are not finite in layer %d, positions %d to %d: the file is not stored"
@@ -201,8 +211,7 @@ public final class KvRecorder implements AutoCloseable {
   /** Gives up what was not finished. Twice does nothing. */
   @Override
   public void close() {
-    try {
-      channel.close();
+    try (channel) {
       Files.deleteIfExists(part);
     } catch (IOException e) {
       throw store.cannotWrite(part, e);

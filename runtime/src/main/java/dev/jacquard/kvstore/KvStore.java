@@ -93,6 +93,11 @@ public final class KvStore {
     return folder;
   }
 
+  /** Name of the model's content. */
+  public String model() {
+    return model;
+  }
+
   /** Files that this object has let go because the store was full. */
   public synchronized long evicted() {
     return evicted;
@@ -209,9 +214,8 @@ public final class KvStore {
       int from = sequence.length();
       KvView[] places = new KvView[storage.spec().groupWindows().size()];
       Arrays.setAll(places, g -> new KvView());
-      Placer placer = new Placer(reader, file.layout(), sites, storage, from, to - from);
       sequence.insert(to - from, places);
-      placer.place(sites, start, from, places);
+      new Placer(reader, file.layout(), sites, storage, start, places).place(from, to);
       touch(file.path());
     } catch (InternalError e) {
       throw StoreReader.lost(file.path(), e);

@@ -1,6 +1,7 @@
 package dev.jacquard.kvstore;
 
 import dev.jacquard.kernels.RotaryEmbedding;
+import java.util.stream.IntStream;
 
 /**
  * Turns keys to consecutive positions as {@code Op.Rope} does: angles, cosines and sines in double
@@ -21,12 +22,14 @@ final class RotationTable {
     pairs = frequencies.length;
     cosines = new float[count * pairs];
     sines = new float[count * pairs];
-    for (int i = 0; i < count; i++) {
-      for (int j = 0; j < pairs; j++) {
-        double angle = (firstPosition + i) * frequencies[j];
-        cosines[i * pairs + j] = (float) (Math.cos(angle) * rotary.amplitude());
-        sines[i * pairs + j] = (float) (Math.sin(angle) * rotary.amplitude());
-      }
+    IntStream.range(0, count).parallel().forEach(i -> fill(i, frequencies));
+  }
+
+  private void fill(int i, double[] frequencies) {
+    for (int j = 0; j < pairs; j++) {
+      double angle = (firstPosition + i) * frequencies[j];
+      cosines[i * pairs + j] = (float) (Math.cos(angle) * rotary.amplitude());
+      sines[i * pairs + j] = (float) (Math.sin(angle) * rotary.amplitude());
     }
   }
 

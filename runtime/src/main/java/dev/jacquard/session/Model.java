@@ -21,6 +21,7 @@ import java.util.function.DoubleConsumer;
  */
 public final class Model implements AutoCloseable {
   private final ModelFile file;
+  private final String fingerprint;
   private final Tokenizer tokenizer;
   private final Program program;
   private final Backend backend;
@@ -43,6 +44,7 @@ public final class Model implements AutoCloseable {
       int maxOutputs,
       Resources resources) {
     this.file = file;
+    fingerprint = file.fingerprint();
     this.tokenizer = tokenizer;
     this.program = program;
     this.backend = backend;
@@ -52,6 +54,11 @@ public final class Model implements AutoCloseable {
     this.maxOutputs = maxOutputs;
     this.resources = resources;
     tokenizer.endOfGeneration().forEach(endOfGeneration::set);
+  }
+
+  /** Names the content of the model's file, as it was when it was opened. */
+  String fingerprint() {
+    return fingerprint;
   }
 
   /** The mapped file. */
@@ -118,7 +125,7 @@ public final class Model implements AutoCloseable {
    * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
    */
   public KvStore store(Path folder, long maxBytes) {
-    return new KvStore(folder, maxBytes, file.fingerprint(), program);
+    return new KvStore(folder, maxBytes, fingerprint, program);
   }
 
   /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
@@ -129,16 +136,6 @@ public final class Model implements AutoCloseable {
   static int[] lead(Tokenizer tokenizer) {
     int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
     return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
-  }
-
-  /**
-   * The tokens of a file: a line with its path, then its text. Whoever stores files and whoever
-   * looks for them use these.
-   *
-   * @param path as the reader shall know it, as {@code src/main/java/A.java}
-   */
-  public int[] fileIds(String path, String text) {
-    return tokenizer.encode("// " + path + "\n" + text, Tokenizer.Options.PLAIN);
   }
 
   /**

@@ -16,6 +16,12 @@ import org.jspecify.annotations.Nullable;
  * the session is closed; what it does ends with that error.
  */
 public final class Session implements AutoCloseable {
+  /**
+   * Tokens of a stored file that are computed where it is placed: they see what stands before the
+   * file, which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
+   */
+  public static final int RECOMPUTED = 16;
+
   private final Model model;
   private final TokenSequence sequence;
 
@@ -192,22 +198,40 @@ public final class Session implements AutoCloseable {
 
   /**
    * Appends the tokens of a stored file. Returns at once: the next generation or evaluation
-   * computes the file's first tokens, which then see what stands before it, and places the keys and
-   * values of the others; if the session has nothing but what stood before the file when it was
-   * stored, it places all of them. The file begins a page of its own.
+   * computes the file's first {@value #RECOMPUTED} tokens, which then see what stands before it,
+   * and places the keys and values of the others; if the session has nothing but what stood before
+   * the file when it was stored, it places all of them. The file begins a page of its own.
    *
    * <p>Should the stored file turn out to be damaged or gone, all its tokens are computed, after a
    * line in the log.
    *
-   * @param store where it is; must be of this model
+   * @param store where it is, as {@link Model#store(java.nio.file.Path, long)} gave it
+   * @throws IllegalArgumentException if the store is one of another model
    * @throws IllegalStateException if the session or model is closed, or the session is in use
    * @throws ContextExceededException if the tokens do not fit the context
    */
   public void place(KvStore store, StoredFile file) {
+    place(store, file, RECOMPUTED);
+  }
+
+  /**
+   * The same with another number of first tokens that are computed: more of them cost time and
+   * bring the session closer to one that computed everything (docs/kv-store.md has figures).
+   *
+   * @throws IllegalArgumentException also if the number is negative
+   */
+  public void place(KvStore store, StoredFile file, int recomputed) {
+    if (recomputed < 0) {
+      throw new IllegalArgumentException("cannot compute " + recomputed + " tokens");
+    }
     beginTurn();
     try {
+      if (!store.model().equals(model.fingerprint())) {
+        throw new IllegalArgumentException(
+            store.folder() + " was opened as a store of another model; use Model.store");
+      }
       requireFitting(file.ids());
-      sequence.add(store, file);
+      sequence.add(store, file, recomputed);
     } finally {
       endTurn();
     }

@@ -22,12 +22,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever holds the session's turn may change the ids; only the engine thread touches the cache.
  */
 final class TokenSequence {
-  /**
-   * Tokens of a file that are computed where it is placed: they see what stands before the file,
-   * which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
-   */
-  private static final int RECOMPUTED = 16;
-
   private static final System.Logger LOG = System.getLogger(TokenSequence.class.getName());
 
   /**
@@ -120,14 +114,20 @@ final class TokenSequence {
     length = end;
   }
 
-  /** Adds the ids of a stored file, whose keys and values are placed when their turn comes. */
-  void add(KvStore store, StoredFile file) {
+  /**
+   * Adds the ids of a stored file, whose keys and values are placed when their turn comes.
+   *
+   * @param recomputed how many of the first are computed, unless nothing stands before the file but
+   *     what stood there when it was stored
+   */
+  void add(KvStore store, StoredFile file, int recomputed) {
     int[] lead = file.lead();
     boolean alone = length == lead.length && Arrays.equals(tokens, 0, length, lead, 0, length);
-    int computed = alone ? 0 : Math.min(RECOMPUTED, file.tokens());
+    int computed = alone ? 0 : Math.min(recomputed, file.tokens());
     placements.add(new Placement(length, length + computed, store, file));
     startPage();
     add(file.ids());
+    startPage();
   }
 
   /**

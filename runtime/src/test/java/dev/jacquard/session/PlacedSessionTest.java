@@ -9,6 +9,7 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.KvStoreException;
 import dev.jacquard.kvstore.StoredFile;
+import dev.jacquard.testing.NanScale;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -149,6 +150,31 @@ class PlacedSessionTest {
   }
 
   @Test
+  void howManyTokensAreComputedCanBeChosen() {
+    KvStore store = started();
+    StoredFile one = model.store(store, file(1, 100));
+    StoredFile two = model.store(store, file(2, 90));
+    int lead = model.lead().length;
+    for (int recomputed : new int[] {0, 40, 200}) {
+      try (Session session = model.newSession()) {
+        session.evaluate(model.lead(), 0, (_, _) -> {});
+        session.place(store, one);
+        session.place(store, two, recomputed);
+        steps();
+        assertEquals(1, logits(session, 5).size());
+        List<String> expected =
+            switch (recomputed) {
+              case 0 -> List.of((lead + 190) + "+1");
+              case 40 -> List.of((lead + 100) + "+40", (lead + 190) + "+1");
+              default -> List.of((lead + 100) + "+64", (lead + 164) + "+27"); // steps have 64 rows
+            };
+        assertEquals(expected, steps());
+        assertThrows(IllegalArgumentException.class, () -> session.place(store, two, -1));
+      }
+    }
+  }
+
+  @Test
   void generationGoesOnAfterAPlacedFile() {
     KvStore store = started();
     int[] ids = file(1, 100);
@@ -225,5 +251,24 @@ class PlacedSessionTest {
     assertThrows(KvStoreException.class, () -> model.store(model.store(folder, 100), file(1, 30)));
     model.store(store, file(1, 30));
     assertTrue(store.find(model.lead(), file(1, 30)).isPresent());
+  }
+
+  @Test
+  void numbersThatAreNotFiniteAreNotStored() throws IOException {
+    Path path = NanScale.write(Files.createDirectories(folder.resolve("model")));
+    try (Model broken = Jacquard.open(path, TestModels.OPTIONS)) {
+      KvStore store = broken.store(folder.resolve("store"), 1 << 30);
+      KvStoreException e =
+          assertThrows(KvStoreException.class, () -> broken.store(store, file(1, 30)));
+      assertTrue(String.valueOf(e.getMessage()).contains("not finite"), e.getMessage());
+      try (var left = Files.list(store.folder())) {
+        assertEquals(0, left.count());
+      }
+      StoredFile stored = model.store(started(), file(1, 30));
+      try (Session session = broken.newSession()) {
+        assertThrows(
+            IllegalArgumentException.class, () -> session.place(model.store(folder, 100), stored));
+      }
+    }
   }
 }

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** {@code jacquard calibrate} on a copy of the bundled model. */
 class CalibrateCommandTest {
-  @TempDir private Path folder;
+  @TempDir private Path folder = Path.of("");
   private Path model = Path.of("");
 
   @BeforeEach

@@ -57,6 +57,7 @@ public final class Calibrator {
     this.context = context;
   }
 
+  @SuppressWarnings("ArrayRecordComponent") // private, never compared
   private record Chunk(int[] tokens, int position, boolean heldOut) {}
 
   /** Whether the model has a layer that can be sketched. */

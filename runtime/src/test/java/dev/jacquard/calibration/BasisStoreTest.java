@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 class BasisStoreTest {
   private static final int TOKENS = 2048;
 
-  @TempDir private Path folder;
+  @TempDir private Path folder = Path.of("");
 
   private static Program program(ModelFile file) {
     return Architectures.byName(file.metadata().architecture()).orElseThrow().program(file);

@@ -32,7 +32,7 @@ class SketchingTest {
   private static final ModelOptions OPTIONS =
       TestModels.OPTIONS.withThreads(2).withContext(4096).withKvFormat(KvFormat.Q8);
 
-  @TempDir private Path folder;
+  @TempDir private Path folder = Path.of("");
   private String cache = "";
 
   @BeforeEach

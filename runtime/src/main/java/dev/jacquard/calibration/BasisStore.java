@@ -19,24 +19,39 @@ public final class BasisStore {
   private static final System.Logger LOGGER = System.getLogger(BasisStore.class.getName());
   private static final String SUFFIX = ".basis.gguf";
 
-  private final String model;
+  private final ModelFile file;
   private final KvSpec spec;
   private final Path beside;
-  private final @Nullable Path cached;
+  private final @Nullable Path cacheFolder;
+  private @Nullable String model;
 
   /**
-   * The store of one model, which must be open now.
+   * The store of one model, which must be open whenever this is called.
    *
    * @param spec what its layers remember
    * @param cacheFolder the folder of caches, or null for none
    */
   public BasisStore(ModelFile file, KvSpec spec, @Nullable Path cacheFolder) {
-    model = ModelKey.of(file);
+    this.file = file;
     this.spec = spec;
+    this.cacheFolder = cacheFolder;
     String name = file.path().getFileName().toString();
     String stem = name.endsWith(".gguf") ? name.substring(0, name.length() - 5) : name;
     beside = file.path().resolveSibling(stem + SUFFIX);
-    cached = cacheFolder == null ? null : cacheFolder.resolve(model.substring(0, 32) + SUFFIX);
+  }
+
+  /** The model's key, computed when it is first asked for: it reads a little of every tensor. */
+  private synchronized String model() {
+    String key = model;
+    if (key == null) {
+      key = ModelKey.of(file);
+      model = key;
+    }
+    return key;
+  }
+
+  private @Nullable Path cached() {
+    return cacheFolder == null ? null : cacheFolder.resolve(model().substring(0, 32) + SUFFIX);
   }
 
   /**
@@ -44,7 +59,7 @@ public final class BasisStore {
    * used: a line in the log says what is wrong with it.
    */
   public Optional<Calibration> load() {
-    return Stream.of(Optional.of(beside), Optional.ofNullable(cached))
+    return Stream.of(Optional.of(beside), Optional.ofNullable(cached()))
         .flatMap(Optional::stream)
         .filter(Files::exists)
         .flatMap(path -> read(path).stream())
@@ -53,7 +68,7 @@ public final class BasisStore {
 
   private Optional<Calibration> read(Path path) {
     try {
-      return Optional.of(BasisFile.read(path, model, spec));
+      return Optional.of(BasisFile.read(path, model(), spec));
     } catch (JacquardException e) {
       LOGGER.log(
           Level.WARNING,
@@ -71,7 +86,7 @@ public final class BasisStore {
    */
   public Path save(Calibration calibration) {
     try {
-      BasisFile.write(beside, model, calibration);
+      BasisFile.write(beside, model(), calibration);
       return beside;
     } catch (IOException e) {
       return saveInCache(calibration, e);
@@ -85,26 +100,26 @@ public final class BasisStore {
    * @throws JacquardException if they cannot be written
    */
   public Optional<Path> saveInCache(Calibration calibration) {
-    Path file = cached;
-    return file == null ? Optional.empty() : Optional.of(saveInCache(calibration, null));
+    Path path = cached();
+    return path == null ? Optional.empty() : Optional.of(saveInCache(calibration, null));
   }
 
   private Path saveInCache(Calibration calibration, @Nullable IOException first) {
-    Path file = cached;
+    Path path = cached();
     try {
-      if (file == null) {
+      if (path == null) {
         throw first == null ? new IOException("there is no cache folder") : first;
       }
-      Files.createDirectories(file.getParent());
-      BasisFile.write(file, model, calibration);
-      return file;
+      Files.createDirectories(path.getParent());
+      BasisFile.write(path, model(), calibration);
+      return path;
     } catch (IOException e) {
       if (first != null && first != e) {
         e.addSuppressed(first);
       }
       throw new JacquardException(
           "the bases cannot be saved in %s%s: %s"
-              .formatted(beside, file == null ? "" : " or " + file, e.getMessage()),
+              .formatted(beside, path == null ? "" : " or " + path, e.getMessage()),
           e);
     }
   }

@@ -207,7 +207,12 @@ final class Engine implements AutoCloseable {
     if (jobs.isEmpty()) {
       return work;
     }
-    sketching.prepare(jobs, () -> closed);
+    try {
+      sketching.prepare(jobs, () -> closed);
+    } catch (RuntimeException | Error e) { // steps of its own failed
+      stepFailed(e);
+      return work;
+    }
     plan();
     if (inputs.rows() > 0) {
       runStep();

@@ -18,8 +18,8 @@ final class BitAllocation {
   };
 
   /**
-   * Keys have longer tails than a normal variable, and the keys far out are those that get weight:
-   * intervals 15 % wider cost next to nothing elsewhere (measured: docs/attention.md).
+   * The keys far out are those that get weight, and wider intervals clip them less; of the widths
+   * that were tried this one ranks keys of Gemma 3 270M best, by little (docs/attention.md).
    */
   private static final double WIDENING = 1.15;
 

@@ -1,0 +1,414 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+
+import dev.jacquard.kernels.KvView;
+import dev.jacquard.kernels.PageSelection;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.kernels.vector.Q8KvStorage.Part;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * The list of {@link dev.jacquard.kernels.Exactness.Budgeted} for one row: tokens that hold a share
+ * of the weight estimated by sketches, and weights of page means for the rest.
+ *
+ * <p>Sketch scores are whole numbers of steps ({@link SketchTables}). So weights need no sorting: a
+ * histogram counts each number, and the threshold is the one at which the counts times the weight
+ * of their number reach the share. Counts are the same in any order, hence for any number of
+ * threads. A row is worked through in four loops over heads or over chunks of pages; each of them
+ * needs all that the one before has found.
+ */
+final class BudgetedSelection implements WorkerPool.Task {
+  /** Stands for a token that is forced or not visible: below every sum of steps. */
+  private static final short NONE = -1;
+
+  /** Rows that lie a power of two apart would share lines of the first-level cache. */
+  private static final int PADDING = 96;
+
+  private enum Phase {
+    QUERIES,
+    SCAN,
+    THRESHOLDS,
+    LISTS
+  }
+
+  /** Buffers of a thread. */
+  private static final class Scratch {
+    final SketchTables.Scratch tables = new SketchTables.Scratch();
+    final TokenScores exact = new TokenScores();
+    final int[] forced = new int[SelectionRow.CHUNK_TOKENS];
+    final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
+    final float[] chains = new float[VectorMath.CHAINS];
+    float[] exactScores = {};
+    short[] quad = {};
+    float[] binWeights = {};
+    int[] histogram = {};
+  }
+
+  private final SelectionRow row;
+  private final SketchTables tables = new SketchTables();
+  private final Scratch[] scratch;
+  private Phase phase = Phase.QUERIES;
+  private PageSelection.Slice[] slices = {};
+  private double coverage;
+  private int stride;
+  private short[] sums = {};
+  private float[] forcedMaximum = {};
+  private float[] forcedSum = {};
+  private float[] maximum = {};
+  private short[] threshold = {};
+
+  /**
+   * For any row.
+   *
+   * @param row what to choose for; the caller sets it before each {@link #select}
+   */
+  BudgetedSelection(SelectionRow row, int threads) {
+    this.row = row;
+    scratch = new Scratch[threads];
+    Arrays.setAll(scratch, i -> new Scratch());
+  }
+
+  /** Adds the row's slices to {@code selection}. */
+  void select(PageSelection selection, double share, WorkerPool pool) {
+    coverage = share;
+    reserve();
+    for (int head = 0; head < row.kvHeads(); head++) {
+      slices[head] =
+          selection.add(row.row(), 1, head * row.groupHeads(), row.groupHeads(), row.view());
+      slices[head].openFar();
+    }
+    int chunks = row.kvHeads() * row.chunks();
+    run(Phase.QUERIES, row.heads(), pool);
+    run(Phase.SCAN, chunks, pool);
+    run(Phase.THRESHOLDS, row.heads(), pool);
+    run(Phase.LISTS, chunks, pool);
+  }
+
+  private void reserve() {
+    int heads = row.heads();
+    tables.reserve(heads, row.keySize());
+    if (stride < row.entries() * PAGE_TOKENS || sums.length < heads * stride) {
+      stride =
+          (row.entries() + row.entries() / 2) / SelectionRow.CHUNK_ENTRIES
+                  * SelectionRow.CHUNK_TOKENS
+              + SelectionRow.CHUNK_TOKENS
+              + PADDING;
+      sums = new short[Math.multiplyExact(heads, stride)];
+    }
+    if (maximum.length < heads) {
+      maximum = new float[heads];
+      threshold = new short[heads];
+    }
+    if (slices.length < row.kvHeads()) {
+      slices = new PageSelection.Slice[row.kvHeads()];
+    }
+    if (forcedSum.length < heads * row.chunks()) {
+      forcedSum = new float[2 * heads * row.chunks()];
+      forcedMaximum = new float[forcedSum.length];
+    }
+    for (Scratch s : scratch) {
+      if (s.histogram.length < heads * bins()) {
+        s.histogram = new int[heads * bins()];
+      }
+      if (s.binWeights.length < bins()) {
+        s.binWeights = new float[bins()];
+      }
+      if (s.quad.length < row.groupHeads() * SketchScan.TOKENS) {
+        s.quad = new short[row.groupHeads() * SketchScan.TOKENS];
+        s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
+      }
+    }
+  }
+
+  /** Bins of a histogram: bin b counts tokens of b − 1 steps. */
+  private int bins() {
+    return tables.sums() + 1;
+  }
+
+  private void run(Phase next, int items, WorkerPool pool) {
+    phase = next;
+    pool.run(items, 1, this);
+  }
+
+  @Override
+  public void run(int from, int to, int thread) {
+    Scratch s = scratch[thread];
+    for (int item = from; item < to; item++) {
+      switch (phase) {
+        case QUERIES -> ask(item, s);
+        case SCAN -> scan(item / row.chunks(), item % row.chunks(), s);
+        case THRESHOLDS -> findThreshold(item, s);
+        case LISTS -> list(item / row.chunks(), item % row.chunks(), s);
+      }
+    }
+  }
+
+  /** Tables of a query head, and empty histograms. */
+  private void ask(int head, Scratch s) {
+    for (Scratch any : scratch) {
+      Arrays.fill(any.histogram, head * bins(), (head + 1) * bins(), 0);
+    }
+    tables.build(
+        head,
+        row.kv().basis(row.layer(), head / row.groupHeads()),
+        row.query(),
+        row.queryAt(head),
+        row.scale(),
+        s.tables);
+  }
+
+  private void scan(int kvHead, int chunk, Scratch s) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = row.chunkEnd(chunk);
+    int firstHead = kvHead * row.groupHeads();
+    scanSketches(kvHead, first, end, s);
+    int forced = 0;
+    for (int e = first; e < end; e++) {
+      int byRule = row.forced(e);
+      slices[kvHead].fine()[e] = (char) byRule;
+      int estimated = row.visible(e) & ~byRule;
+      if (estimated != 0xFFFF) {
+        hide(firstHead, e, estimated);
+      }
+      for (int bits = byRule; bits != 0; bits &= bits - 1) {
+        s.forced[forced++] = e * PAGE_TOKENS + Integer.numberOfTrailingZeros(bits);
+      }
+    }
+    weighForced(kvHead, chunk, forced, s);
+    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
+      count(
+          sums,
+          h * stride + first * PAGE_TOKENS,
+          (end - first) * PAGE_TOKENS,
+          s.histogram,
+          h * bins());
+    }
+  }
+
+  /** Sums of steps of all tokens of the entries, quad by quad where four pages are consecutive. */
+  private void scanSketches(int kvHead, int first, int end, Scratch s) {
+    KvView view = row.view();
+    for (int e = first; e < end; ) {
+      int page = view.page(e);
+      int run = 1;
+      while (e + run < end && run < 4 - (page & 3) && view.page(e + run) == page + run) {
+        run++;
+      }
+      MemorySegment memory = row.kv().memory(row.layer(), page);
+      long quad = row.kv().offset(Part.SKETCHES, row.layer(), page & ~3, kvHead);
+      if (run == 4) {
+        scanQuad(memory, quad, kvHead, sums, e * PAGE_TOKENS, stride);
+      } else {
+        scanQuad(memory, quad, kvHead, s.quad, 0, SketchScan.TOKENS);
+        for (int h = 0; h < row.groupHeads(); h++) {
+          System.arraycopy(
+              s.quad,
+              h * SketchScan.TOKENS + (page & 3) * PAGE_TOKENS,
+              sums,
+              (kvHead * row.groupHeads() + h) * stride + e * PAGE_TOKENS,
+              run * PAGE_TOKENS);
+        }
+      }
+      e += run;
+    }
+  }
+
+  private void scanQuad(
+      MemorySegment memory, long quad, int kvHead, short[] target, int to, int targetStride) {
+    int first = kvHead * row.groupHeads();
+    // Rows of `sums` are counted over all heads, those of a thread's quad over the group.
+    int base = target == sums ? to + first * targetStride : to;
+    int bytes = tables.stride() / (2 * SketchTables.TABLE);
+    int h = 0;
+    for (; h + 4 <= row.groupHeads(); h += 4) {
+      SketchScan.scan4(
+          memory,
+          quad,
+          bytes,
+          tables.tables(),
+          (first + h) * tables.stride(),
+          tables.stride(),
+          target,
+          base + h * targetStride,
+          targetStride);
+    }
+    for (; h < row.groupHeads(); h++) {
+      SketchScan.scan1(
+          memory,
+          quad,
+          bytes,
+          tables.tables(),
+          (first + h) * tables.stride(),
+          target,
+          base + h * targetStride);
+    }
+  }
+
+  /** Takes the tokens of an entry that are not estimated out of the sums. */
+  private void hide(int firstHead, int entry, int estimated) {
+    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
+      for (int t = 0; t < PAGE_TOKENS; t++) {
+        if ((estimated >> t & 1) == 0) {
+          sums[h * stride + entry * PAGE_TOKENS + t] = NONE;
+        }
+      }
+    }
+  }
+
+  /** Largest exact score of the chunk's forced tokens, and the sum of their weights. */
+  private void weighForced(int kvHead, int chunk, int count, Scratch s) {
+    int firstHead = kvHead * row.groupHeads();
+    if (count > 0) {
+      int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
+      s.exact.ask(row, firstHead);
+      for (int h = 0; h < row.groupHeads(); h++) {
+        Arrays.fill(
+            s.exactScores,
+            h * SelectionRow.CHUNK_TOKENS + count,
+            h * SelectionRow.CHUNK_TOKENS + whole,
+            Float.NEGATIVE_INFINITY);
+      }
+      s.exact.score(
+          row.kv(),
+          row.view(),
+          row.layer(),
+          kvHead,
+          s.forced,
+          0,
+          count,
+          s.exactScores,
+          0,
+          SelectionRow.CHUNK_TOKENS);
+      for (int h = 0; h < row.groupHeads(); h++) {
+        int from = h * SelectionRow.CHUNK_TOKENS;
+        int to = (firstHead + h) * row.chunks() + chunk;
+        forcedMaximum[to] = AttentionKernels.maximum(s.exactScores, from, from + whole);
+        forcedSum[to] =
+            AttentionKernels.exponentials(
+                s.exactScores, from, from + whole, forcedMaximum[to], s.chains);
+      }
+    } else {
+      for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
+        forcedMaximum[h * row.chunks() + chunk] = Float.NEGATIVE_INFINITY;
+        forcedSum[h * row.chunks() + chunk] = 0;
+      }
+    }
+  }
+
+  /** Counts numbers of steps. */
+  private static void count(short[] sums, int from, int count, int[] histogram, int bin) {
+    int one = bin + 1;
+    for (int i = from; i < from + count; i += 4) {
+      histogram[one + sums[i]]++;
+      histogram[one + sums[i + 1]]++;
+      histogram[one + sums[i + 2]]++;
+      histogram[one + sums[i + 3]]++;
+    }
+  }
+
+  /** The number of steps from which on tokens are kept for a head, and its largest score. */
+  private void findThreshold(int head, Scratch s) {
+    int first = head * bins() + 1;
+    int[] counts = scratch[0].histogram;
+    for (int i = 1; i < scratch.length; i++) {
+      int[] other = scratch[i].histogram;
+      for (int b = first; b < first + tables.sums(); b++) {
+        counts[b] += other[b];
+      }
+    }
+    int low = 0;
+    int high = tables.sums() - 1;
+    while (low <= high && counts[first + low] == 0) {
+      low++;
+    }
+    while (high > low && counts[first + high] == 0) {
+      high--;
+    }
+    float largest = Float.NEGATIVE_INFINITY;
+    for (int c = 0; c < row.chunks(); c++) {
+      largest = Math.max(largest, forcedMaximum[head * row.chunks() + c]);
+    }
+    float[] weights = s.binWeights;
+    int bins = high - low + 1;
+    if (bins > 0) {
+      for (int b = 0; b < bins; b++) {
+        weights[b] = Math.fma((float) (low + b), tables.step(head), tables.base(head));
+      }
+      if (row.softCap() != 0) {
+        VectorMath.cap(weights, 0, bins, row.softCap());
+      }
+      largest = Math.max(largest, weights[bins - 1]);
+      for (int b = 0; b < bins; b++) {
+        weights[b] -= largest;
+      }
+      VectorMath.exp(weights, 0, bins);
+    }
+    maximum[head] = largest;
+    double kept = 0;
+    for (int c = 0; c < row.chunks(); c++) {
+      int i = head * row.chunks() + c;
+      if (forcedSum[i] != 0) {
+        kept += forcedSum[i] * (double) VectorMath.exp(forcedMaximum[i] - largest);
+      }
+    }
+    threshold[head] = (short) (low + keptFrom(counts, first + low, weights, bins, kept));
+  }
+
+  /** The lowest bin that is kept, or {@code bins}. */
+  private int keptFrom(int[] counts, int first, float[] weights, int bins, double forced) {
+    double total = forced;
+    for (int b = bins - 1; b >= 0; b--) {
+      total += (double) counts[first + b] * weights[b];
+    }
+    double wanted = coverage * total;
+    double kept = forced;
+    int lowest = bins;
+    while (lowest > 0 && kept < wanted) {
+      lowest--;
+      kept += (double) counts[first + lowest] * weights[lowest];
+    }
+    // A cap may have made neighbours equal: what weighs the same is kept as well.
+    while (lowest > 0 && lowest < bins && weights[lowest - 1] == weights[lowest]) {
+      lowest--;
+    }
+    return lowest;
+  }
+
+  private void list(int kvHead, int chunk, Scratch s) {
+    PageSelection.Slice slice = slices[kvHead];
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = row.chunkEnd(chunk);
+    int firstHead = kvHead * row.groupHeads();
+    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
+      SelectionKernels.keep(
+          sums, h * stride + first * PAGE_TOKENS, threshold[h], slice.fine(), first, end);
+    }
+    for (int h = 0; h < row.groupHeads(); h++) {
+      estimate(firstHead + h, first, end, slice.fine(), s);
+      slice.farLog()[h] = maximum[firstHead + h];
+      TokenKernels.sum16(
+          s.weights, 0, end - first, slice.far(), h * row.entries() + first);
+    }
+  }
+
+  /** Weights of the tokens that are not read in 8 bits; 0 for the others. */
+  private void estimate(int head, int first, int end, char[] fine, Scratch s) {
+    int count = (end - first) * PAGE_TOKENS;
+    float[] weights = s.weights;
+    SelectionKernels.scores(
+        sums,
+        head * stride + first * PAGE_TOKENS,
+        count,
+        tables.step(head),
+        tables.base(head),
+        weights);
+    if (row.softCap() != 0) {
+      VectorMath.cap(weights, 0, count, row.softCap());
+    }
+    SelectionKernels.hide(
+        sums, head * stride + first * PAGE_TOKENS, maximum[head], fine, first, end, weights);
+    VectorMath.exp(weights, 0, count);
+  }
+}

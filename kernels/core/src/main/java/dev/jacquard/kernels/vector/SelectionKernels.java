@@ -1,0 +1,63 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+import static dev.jacquard.kernels.vector.Lanes.FLOAT;
+import static dev.jacquard.kernels.vector.Lanes.FLOATS;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/** Inner loops over sums of sketch steps; one page after the other, its tokens in lanes. */
+final class SelectionKernels {
+  /** As many shorts as a vector has floats. */
+  private static final VectorSpecies<Short> SUMS =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(Lanes.bits() / 2));
+
+  private SelectionKernels() {}
+
+  /** Sets the bits of tokens with {@code threshold} steps or more. */
+  static void keep(short[] sums, int at, short threshold, char[] fine, int first, int end) {
+    for (int e = first; e < end; e++) {
+      long bits = 0;
+      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+        bits |=
+            ShortVector.fromArray(SUMS, sums, at + (e - first) * PAGE_TOKENS + lane)
+                    .compare(VectorOperators.GE, threshold)
+                    .toLong()
+                << lane;
+      }
+      fine[e] |= (char) bits;
+    }
+  }
+
+  /** Scores: {@code step · sum + base}. */
+  static void scores(short[] sums, int at, int count, float step, float base, float[] target) {
+    for (int i = 0; i < count; i += FLOATS) {
+      ((FloatVector)
+              ShortVector.fromArray(SUMS, sums, at + i).convertShape(VectorOperators.S2F, FLOAT, 0))
+          .fma(FloatVector.broadcast(FLOAT, step), FloatVector.broadcast(FLOAT, base))
+          .intoArray(target, i);
+    }
+  }
+
+  /** Subtracts the largest score; −∞ for tokens that are read in 8 bits or not estimated. */
+  static void hide(
+      short[] sums, int at, float largest, char[] fine, int first, int end, float[] scores) {
+    for (int e = first; e < end; e++) {
+      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+        int i = (e - first) * PAGE_TOKENS + lane;
+        VectorMask<Float> none =
+            ShortVector.fromArray(SUMS, sums, at + i).lt((short) 0).cast(FLOAT);
+        FloatVector.fromArray(FLOAT, scores, i)
+            .sub(largest)
+            .blend(
+                Float.NEGATIVE_INFINITY, VectorMask.fromLong(FLOAT, fine[e] >> lane).or(none))
+            .intoArray(scores, i);
+      }
+    }
+  }
+}

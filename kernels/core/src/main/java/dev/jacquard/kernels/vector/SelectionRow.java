@@ -1,0 +1,149 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvView;
+import dev.jacquard.kernels.Op;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One row for which a list is written or read: what it asks, what it sees, and which of that is
+ * read in 8 bits whatever the weights are. Set anew for each row.
+ */
+final class SelectionRow {
+  /** Entries of a chunk, the share of work that a thread takes: fixed, so that sums are, too. */
+  static final int CHUNK_ENTRIES = 64;
+
+  /** Tokens of a chunk. */
+  static final int CHUNK_TOKENS = CHUNK_ENTRIES * PAGE_TOKENS;
+
+  /** Positions at the start of a sequence that are always read. */
+  static final int FIRST = 16;
+
+  /** Positions at the end that are always read. */
+  static final int LAST = 256;
+
+  private static final int WHOLE = 0xFFFF;
+
+  private @Nullable Q8KvStorage kv;
+  private @Nullable KvView view;
+  private float[] query = {};
+  private int layerIndex;
+  private int kvHeads;
+  private int groupHeads;
+  private int keySize;
+  private int valueSize;
+  private float scale;
+  private float softCap;
+  private int row;
+  private int position;
+
+  /** Speaks of {@code row} of a step from now on. */
+  void begin(Step step, Op.SelectPages op, float[] queries, int index) {
+    Q8KvStorage storage = (Q8KvStorage) step.kv();
+    KvSpec.Layer layer = storage.spec().layers().get(op.layer());
+    kv = storage;
+    view = step.inputs().view(step.inputs().sequence(index), storage.group(op.layer()));
+    query = queries;
+    layerIndex = op.layer();
+    kvHeads = layer.heads();
+    groupHeads = op.heads() / layer.heads();
+    keySize = layer.keySize();
+    valueSize = layer.valueSize();
+    scale = op.scale();
+    softCap = op.softCap();
+    row = index;
+    position = step.inputs().position(index);
+  }
+
+  Q8KvStorage kv() {
+    return Objects.requireNonNull(kv);
+  }
+
+  KvView view() {
+    return Objects.requireNonNull(view);
+  }
+
+  /** All rows' queries. */
+  float[] query() {
+    return query;
+  }
+
+  /** Where the query of a head starts. */
+  int queryAt(int head) {
+    return (row * kvHeads * groupHeads + head) * keySize;
+  }
+
+  int layer() {
+    return layerIndex;
+  }
+
+  int kvHeads() {
+    return kvHeads;
+  }
+
+  int groupHeads() {
+    return groupHeads;
+  }
+
+  int heads() {
+    return kvHeads * groupHeads;
+  }
+
+  int keySize() {
+    return keySize;
+  }
+
+  int valueSize() {
+    return valueSize;
+  }
+
+  float scale() {
+    return scale;
+  }
+
+  float softCap() {
+    return softCap;
+  }
+
+  int row() {
+    return row;
+  }
+
+  int entries() {
+    return view().size();
+  }
+
+  int chunks() {
+    return (entries() + CHUNK_ENTRIES - 1) / CHUNK_ENTRIES;
+  }
+
+  /** The entry behind the last of a chunk. */
+  int chunkEnd(int chunk) {
+    return Math.min(entries(), (chunk + 1) * CHUNK_ENTRIES);
+  }
+
+  /** A bit for each token of an entry that the row sees. */
+  int visible(int entry) {
+    return first(Math.min(view().length(entry), position + 1 - view().firstPosition(entry)));
+  }
+
+  /** A bit for each visible token of an entry that is read in 8 bits by rule. */
+  int forced(int entry) {
+    int visible = visible(entry);
+    if (view().pinned(entry) || entry == entries() - 1) {
+      return visible;
+    }
+    int start = view().firstPosition(entry);
+    int sinks = first(FIRST - start);
+    int recent = WHOLE & ~first(position - LAST + 1 - start);
+    return visible & (sinks | recent);
+  }
+
+  /** The lowest {@code count} of 16 bits. */
+  private static int first(int count) {
+    return (1 << Math.clamp(count, 0, PAGE_TOKENS)) - 1;
+  }
+}

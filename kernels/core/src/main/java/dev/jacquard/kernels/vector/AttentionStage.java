@@ -340,7 +340,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       AttentionWorkspace.Scratch scratch) {
     int pageKeys = PAGE_TOKENS * keySize;
     for (int i = 0; i < pages; i++) {
-      step.kv().readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
+      ((VectorKvStorage) step.kv())
+          .readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
     }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
@@ -419,7 +420,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
     for (int i = 0; i < pages; i++) {
       int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
-      step.kv()
+      ((VectorKvStorage) step.kv())
           .readValues(
               op.layer(),
               view.page(entry + i),

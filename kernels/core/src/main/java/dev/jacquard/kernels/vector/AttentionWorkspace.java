@@ -1,5 +1,7 @@
 package dev.jacquard.kernels.vector;
 
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -17,12 +19,8 @@ final class AttentionWorkspace {
     private Scratch(int queries, int keySize, int valueStride) {
       this.queries = new float[queries * keySize];
       scores = new float[queries * AttentionStage.SPLIT];
-      edge = new float[queries * VectorKvStorage.PAGE_TOKENS];
-      page =
-          new float
-              [AttentionStage.BLOCK_PAGES
-                  * VectorKvStorage.PAGE_TOKENS
-                  * Math.max(keySize, valueStride)];
+      edge = new float[queries * PAGE_TOKENS];
+      page = new float[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * Math.max(keySize, valueStride)];
       part = new float[queries * (valueStride + 2)];
       total = new float[queries * (valueStride + 2)];
     }

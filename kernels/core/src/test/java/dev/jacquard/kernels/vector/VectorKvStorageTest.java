@@ -21,7 +21,9 @@ class VectorKvStorageTest {
               new KvSpec.Layer(1, 16, 5, 0)));
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(
+      value = KvFormat.class,
+      names = {"F16", "F32"})
   void whatIsWrittenIsReadRoundedToTheFormat(KvFormat format) {
     try (VectorKvStorage kv = new VectorKvStorage(SPEC, format)) {
       kv.grow(0, 3);

@@ -6,6 +6,7 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.Arrays;
@@ -43,6 +44,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
 
   private final Step step;
   private final Op.Attention op;
+  private final PageSelection selection;
   private final float[] query;
   private final float[] out;
   private final AttentionWorkspace workspace;
@@ -60,11 +62,13 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       Step step,
       Op.Attention op,
       KvSpec.Layer layer,
+      PageSelection selection,
       float[] query,
       float[] out,
       AttentionWorkspace workspace) {
     this.step = step;
     this.op = op;
+    this.selection = selection;
     this.query = query;
     this.out = out;
     this.workspace = workspace;
@@ -129,12 +133,18 @@ final class AttentionStage implements Stage, WorkerPool.Task {
 
   private void planTiles(StepInputs inputs) {
     workspace.ensureTiles(inputs.rows());
+    workspace.markListed(selection, inputs.rows());
     tiles = 0;
     int row = 0;
     while (row < inputs.rows()) {
+      if (workspace.listed[row]) {
+        row++;
+        continue;
+      }
       int end = row + 1;
       while (end < inputs.rows()
           && end - row < rowsPerTile
+          && !workspace.listed[end]
           && inputs.sequence(end) == inputs.sequence(row)) {
         end++;
       }

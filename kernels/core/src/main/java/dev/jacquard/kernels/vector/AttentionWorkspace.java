@@ -2,6 +2,8 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.PageSelection;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -32,6 +34,9 @@ final class AttentionWorkspace {
   int[] tileFirst = new int[16];
 
   int[] tileRows = new int[16];
+
+  /** Rows that slices of a selection cover. */
+  boolean[] listed = new boolean[0];
 
   /** Parts of sums over splits, where splits are shared between threads. */
   float[] parts = new float[0];
@@ -64,6 +69,18 @@ final class AttentionWorkspace {
     }
     if (unfinished.length() < counters) {
       unfinished = new AtomicIntegerArray(2 * counters);
+    }
+  }
+
+  /** Marks the rows that {@code selection} covers. */
+  void markListed(PageSelection selection, int rows) {
+    if (listed.length < rows) {
+      listed = new boolean[rows];
+    }
+    Arrays.fill(listed, 0, rows, false);
+    for (int i = 0; i < selection.size(); i++) {
+      PageSelection.Slice slice = selection.slice(i);
+      Arrays.fill(listed, slice.firstRow(), slice.firstRow() + slice.rows(), true);
     }
   }
 }

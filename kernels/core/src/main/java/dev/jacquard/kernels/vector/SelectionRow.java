@@ -40,20 +40,30 @@ final class SelectionRow {
   private int row;
   private int position;
 
-  /** Speaks of {@code row} of a step from now on. */
+  /** Speaks of a row of a step from now on, as the op that chooses sees it. */
   void begin(Step step, Op.SelectPages op, float[] queries, int index) {
+    begin(step, op.layer(), op.heads(), op.scale(), op.softCap(), queries, index);
+  }
+
+  /** The same for the op that reads. */
+  void begin(Step step, Op.Attention op, float[] queries, int index) {
+    begin(step, op.layer(), op.heads(), op.scale(), op.softCap(), queries, index);
+  }
+
+  private void begin(
+      Step step, int layer, int heads, float factor, float cap, float[] queries, int index) {
     Q8KvStorage storage = (Q8KvStorage) step.kv();
-    KvSpec.Layer layer = storage.spec().layers().get(op.layer());
+    KvSpec.Layer shape = storage.spec().layers().get(layer);
     kv = storage;
-    view = step.inputs().view(step.inputs().sequence(index), storage.group(op.layer()));
+    view = step.inputs().view(step.inputs().sequence(index), storage.group(layer));
     query = queries;
-    layerIndex = op.layer();
-    kvHeads = layer.heads();
-    groupHeads = op.heads() / layer.heads();
-    keySize = layer.keySize();
-    valueSize = layer.valueSize();
-    scale = op.scale();
-    softCap = op.softCap();
+    layerIndex = layer;
+    kvHeads = shape.heads();
+    groupHeads = heads / shape.heads();
+    keySize = shape.keySize();
+    valueSize = shape.valueSize();
+    scale = factor;
+    softCap = cap;
     row = index;
     position = step.inputs().position(index);
   }
@@ -110,6 +120,10 @@ final class SelectionRow {
 
   int row() {
     return row;
+  }
+
+  int position() {
+    return position;
   }
 
   int entries() {

@@ -88,8 +88,7 @@ final class TokenKernels {
   static void expandValue(
       MemorySegment memory, long planes, long scales, int size, float[] target, int to) {
     if (size % (2 * CHAINS) == 0) {
-      expandHalf(memory, planes, scales, size / 2, 0, target, to);
-      expandHalf(memory, planes, scales, size / 2, size / 2, target, to);
+      expandPlanes(memory, planes, scales, size / 2, target, to);
       return;
     }
     int half = (size + 1) / 2;
@@ -126,35 +125,42 @@ final class TokenKernels {
         memory.get(Q8KvStorage.HALF, scales + channel / QuantizedKv.GROUP * 2L));
   }
 
-  /** Channels {@code first} to {@code first + half − 1}, which are 0 or half. */
-  private static void expandHalf(
-      MemorySegment memory,
-      long planes,
-      long scales,
-      int half,
-      int first,
-      float[] target,
-      int to) {
+  /** Two channels from each byte of the planes, one of either half of the value. */
+  private static void expandPlanes(
+      MemorySegment memory, long planes, long scales, int half, float[] target, int to) {
     for (int i = 0; i < half; i += CODE_COUNT) {
-      float scale =
+      float lowScale =
+          Float.float16ToFloat(memory.get(Q8KvStorage.HALF, scales + i / QuantizedKv.GROUP * 2L));
+      float highScale =
           Float.float16ToFloat(
-              memory.get(Q8KvStorage.HALF, scales + (first + i) / QuantizedKv.GROUP * 2L));
+              memory.get(Q8KvStorage.HALF, scales + (half + i) / QuantizedKv.GROUP * 2L));
       ByteVector upper = ByteVector.fromMemorySegment(CODES, memory, planes + i, ORDER);
       ByteVector lower = ByteVector.fromMemorySegment(CODES, memory, planes + half + i, ORDER);
       // Moving a nibble within lanes of 16 bits drags bits of the neighbour along: masked away.
-      if (first == 0) {
-        upper =
-            upper.reinterpretAsShorts().lanewise(VectorOperators.LSHL, 4).reinterpretAsBytes();
-      } else {
-        lower =
-            lower.reinterpretAsShorts().lanewise(VectorOperators.LSHR, 4).reinterpretAsBytes();
-      }
-      ByteVector code =
-          upper.and((byte) 0xF0).or(lower.and((byte) 0x0F)).lanewise(VectorOperators.XOR, (byte) 0x80);
+      ByteVector low =
+          upper
+              .reinterpretAsShorts()
+              .lanewise(VectorOperators.LSHL, 4)
+              .reinterpretAsBytes()
+              .and((byte) 0xF0)
+              .or(lower.and((byte) 0x0F))
+              .lanewise(VectorOperators.XOR, (byte) 0x80);
+      ByteVector high =
+          lower
+              .reinterpretAsShorts()
+              .lanewise(VectorOperators.LSHR, 4)
+              .reinterpretAsBytes()
+              .and((byte) 0x0F)
+              .or(upper.and((byte) 0xF0))
+              .lanewise(VectorOperators.XOR, (byte) 0x80);
       for (int part = 0; part < CODE_COUNT / FLOATS; part++) {
-        ((FloatVector) code.convertShape(VectorOperators.B2F, FLOAT, part))
-            .mul(scale)
-            .intoArray(target, to + first + i + part * FLOATS);
+        int at = to + i + part * FLOATS;
+        ((FloatVector) low.convertShape(VectorOperators.B2F, FLOAT, part))
+            .mul(lowScale)
+            .intoArray(target, at);
+        ((FloatVector) high.convertShape(VectorOperators.B2F, FLOAT, part))
+            .mul(highScale)
+            .intoArray(target, at + half);
       }
     }
   }

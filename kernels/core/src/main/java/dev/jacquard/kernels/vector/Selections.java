@@ -1,0 +1,20 @@
+package dev.jacquard.kernels.vector;
+
+/** What the {@link SelectStage}s of an executable share; one of them runs at a time. */
+final class Selections {
+  private final SelectionRow row = new SelectionRow();
+  private final BudgetedSelection budgeted;
+
+  Selections(int threads) {
+    budgeted = new BudgetedSelection(row, threads);
+  }
+
+  /** The row that is chosen for. */
+  SelectionRow row() {
+    return row;
+  }
+
+  BudgetedSelection budgeted() {
+    return budgeted;
+  }
+}

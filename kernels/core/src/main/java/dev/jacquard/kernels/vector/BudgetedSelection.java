@@ -2,6 +2,8 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.ErrorAudit;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.parallel.WorkerPool;
@@ -30,7 +32,8 @@ final class BudgetedSelection implements WorkerPool.Task {
     QUERIES,
     SCAN,
     THRESHOLDS,
-    LISTS
+    LISTS,
+    SAMPLES
   }
 
   /** Buffers of a thread. */
@@ -43,6 +46,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     float[] exactScores = {};
     short[] quad = {};
     float[] binWeights = {};
+    double[] upTo = {};
     int[] histogram = {};
   }
 
@@ -52,6 +56,7 @@ final class BudgetedSelection implements WorkerPool.Task {
   private Phase phase = Phase.QUERIES;
   private PageSelection.Slice[] slices = {};
   private double coverage;
+  private long seed;
   private int stride;
   private short[] sums = {};
   private float[] forcedMaximum = {};
@@ -68,6 +73,39 @@ final class BudgetedSelection implements WorkerPool.Task {
     this.row = row;
     scratch = new Scratch[threads];
     Arrays.setAll(scratch, i -> new Scratch());
+  }
+
+  /**
+   * As {@link #select}, with random samples of the tokens that enter as page means: by inversion of
+   * their summed weights, page by page and then within the page.
+   */
+  void audit(PageSelection selection, Exactness.Verified wanted, WorkerPool pool) {
+    select(selection, wanted.coverage(), pool);
+    int samples = ErrorAudit.samples(wanted);
+    boolean any = false;
+    for (int head = 0; head < row.kvHeads(); head++) {
+      if (hasFar(slices[head])) {
+        slices[head].openSamples(samples);
+        any = true;
+      }
+    }
+    if (any) {
+      seed = wanted.seed();
+      run(Phase.SAMPLES, row.heads(), pool);
+    }
+  }
+
+  private static boolean hasFar(PageSelection.Slice slice) {
+    for (int h = 0; h < slice.heads(); h++) {
+      boolean some = false;
+      for (int e = 0; e < slice.entries(); e++) {
+        some |= slice.far()[h * slice.entries() + e] > 0;
+      }
+      if (!some) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Adds the row's slices to {@code selection}. */
@@ -115,6 +153,9 @@ final class BudgetedSelection implements WorkerPool.Task {
       if (s.binWeights.length < bins()) {
         s.binWeights = new float[bins()];
       }
+      if (s.upTo.length < row.entries()) {
+        s.upTo = new double[2 * row.entries()];
+      }
       if (s.quad.length < row.groupHeads() * SketchScan.TOKENS) {
         s.quad = new short[row.groupHeads() * SketchScan.TOKENS];
         s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
@@ -140,6 +181,7 @@ final class BudgetedSelection implements WorkerPool.Task {
         case QUERIES -> ask(item, s);
         case SCAN -> scan(item / row.chunks(), item % row.chunks(), s);
         case THRESHOLDS -> findThreshold(item, s);
+        case SAMPLES -> sample(item / row.groupHeads(), item % row.groupHeads(), s);
         case LISTS -> list(item / row.chunks(), item % row.chunks(), s);
       }
     }
@@ -262,7 +304,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     int firstHead = kvHead * row.groupHeads();
     if (count > 0) {
       int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
-      s.exact.ask(row, firstHead);
+      s.exact.ask(row, firstHead, row.groupHeads());
       for (int h = 0; h < row.groupHeads(); h++) {
         Arrays.fill(
             s.exactScores,
@@ -353,7 +395,8 @@ final class BudgetedSelection implements WorkerPool.Task {
         kept += forcedSum[i] * (double) VectorMath.exp(forcedMaximum[i] - largest);
       }
     }
-    threshold[head] = (short) (low + keptFrom(counts, first + low, weights, bins, kept));
+    int lowest = keptFrom(counts, first + low, weights, bins, kept);
+    threshold[head] = (short) (low + lowest);
   }
 
   /** The lowest bin that is kept, or {@code bins}. */
@@ -361,6 +404,9 @@ final class BudgetedSelection implements WorkerPool.Task {
     double total = forced;
     for (int b = bins - 1; b >= 0; b--) {
       total += (double) counts[first + b] * weights[b];
+    }
+    if (!(total <= Double.MAX_VALUE)) {
+      return 0; // what is no number is read, and shows in the output
     }
     double wanted = coverage * total;
     double kept = forced;
@@ -410,5 +456,71 @@ final class BudgetedSelection implements WorkerPool.Task {
     SelectionKernels.hide(
         sums, head * stride + first * PAGE_TOKENS, maximum[head], fine, first, end, weights);
     VectorMath.exp(weights, 0, count);
+  }
+
+  private void sample(int kvHead, int h, Scratch s) {
+    PageSelection.Slice slice = slices[kvHead];
+    int samples = slice.samples();
+    if (samples == 0) {
+      return;
+    }
+    int entries = slice.entries();
+    double total = 0;
+    for (int e = 0; e < entries; e++) {
+      total += slice.far()[h * entries + e];
+      s.upTo[e] = total;
+    }
+    int head = kvHead * row.groupHeads() + h;
+    slice.sampledLog()[h] = (float) (maximum[head] + Math.log(total));
+    for (int i = 0; i < samples; i++) {
+      double wanted =
+          total * ErrorAudit.uniform(seed, row.layer(), head, row.position(), i);
+      int entry = firstAbove(s.upTo, entries, wanted);
+      double before = entry == 0 ? 0 : s.upTo[entry - 1];
+      int offset = choose(head, entry, slice.fine(), wanted - before, s);
+      slice.sampleToken()[h * samples + i] = entry * PAGE_TOKENS + offset;
+      slice.sampleLog()[h * samples + i] = estimate(head, entry * PAGE_TOKENS + offset);
+    }
+  }
+
+  /** Index of the first of ascending sums that is above {@code limit}, which the last one is. */
+  private static int firstAbove(double[] sums, int count, double limit) {
+    int low = 0;
+    int high = count - 1;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (sums[middle] > limit) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
+
+  /** The token of an entry at which the summed weights exceed {@code limit}. */
+  private int choose(int head, int entry, char[] fine, double limit, Scratch s) {
+    estimate(head, entry, entry + 1, fine, s);
+    double sum = 0;
+    int chosen = 0;
+    for (int t = 0; t < PAGE_TOKENS; t++) {
+      if (s.weights[t] > 0) {
+        chosen = t;
+        sum += s.weights[t];
+        if (sum > limit) {
+          break;
+        }
+      }
+    }
+    return chosen;
+  }
+
+  /** The estimated score of a token. */
+  private float estimate(int head, int token) {
+    float score =
+        Math.fma((float) sums[head * stride + token], tables.step(head), tables.base(head));
+    return row.softCap() == 0
+        ? score
+        : (float) (row.softCap() * Math.tanh(score / row.softCap()));
   }
 }

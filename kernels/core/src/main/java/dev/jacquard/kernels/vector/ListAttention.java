@@ -2,6 +2,7 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.Op;
@@ -35,6 +36,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
   private final int valueSize;
   private final int valueStride;
   private final int partSize;
+  private Phase phase = Phase.LISTED;
 
   ListAttention(
       Step step,
@@ -56,12 +58,24 @@ final class ListAttention implements Stage, WorkerPool.Task {
     partSize = groupHeads * (valueStride + 2);
   }
 
+  private enum Phase {
+    /** Chunks of slices as they are listed. */
+    LISTED,
+    /** Audits of heads. */
+    AUDITED,
+    /** Chunks of the slices whose audit failed, all of what they see. */
+    WHOLE
+  }
+
   /** Buffers that all such stages of an executable share; one of them runs at a time. */
   static final class Workspace {
     private final Scratch[] scratch;
     private int[] firstItem = new int[16];
     private float[] parts = {};
+    private int[] firstAudit = new int[16];
     private AtomicIntegerArray unfinished = new AtomicIntegerArray(16);
+    private boolean[] failed = new boolean[16];
+    private float[] totals = {};
 
     Workspace(int threads) {
       scratch = new Scratch[threads];
@@ -73,6 +87,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
   private static final class Scratch {
     final SelectionRow row = new SelectionRow();
     final TokenScores exact = new TokenScores();
+    final SampleAudit audit = new SampleAudit();
     final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
     final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
@@ -80,12 +95,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
     float[] farWeights = {};
     float[] values = {};
     float[] part = {};
-    float[] total = {};
-
     void reserve(int heads, int valueStride) {
       if (part.length < heads * (valueStride + 2)) {
         part = new float[heads * (valueStride + 2)];
-        total = new float[part.length];
       }
       if (weights.length < heads * SelectionRow.CHUNK_TOKENS) {
         weights = new float[heads * SelectionRow.CHUNK_TOKENS];
@@ -99,16 +111,40 @@ final class ListAttention implements Stage, WorkerPool.Task {
 
   @Override
   public void run(Step step) {
-    int items = 0;
     int slices = selection.size();
     if (workspace.firstItem.length < slices + 1) {
       workspace.firstItem = new int[2 * slices];
+      workspace.firstAudit = new int[2 * slices];
+      workspace.failed = new boolean[2 * slices];
       workspace.unfinished = new AtomicIntegerArray(2 * slices);
     }
+    if (workspace.totals.length < slices * partSize) {
+      workspace.totals = new float[2 * slices * partSize];
+    }
+    Arrays.fill(workspace.failed, 0, slices, false);
+    attend(Phase.LISTED, slices);
+    int audits = 0;
+    for (int i = 0; i < slices; i++) {
+      workspace.firstAudit[i] = audits;
+      audits += selection.slice(i).samples() > 0 ? groupHeads : 0;
+    }
+    workspace.firstAudit[slices] = audits;
+    if (audits > 0) {
+      phase = Phase.AUDITED;
+      step.pool().run(audits, 1, this);
+      attend(Phase.WHOLE, slices);
+    }
+  }
+
+  /** Runs the chunks of the slices that a phase is about. */
+  private void attend(Phase next, int slices) {
+    phase = next;
+    int items = 0;
     for (int i = 0; i < slices; i++) {
       workspace.firstItem[i] = items;
-      if (selection.slice(i).rows() == 1) {
-        int chunks = chunks(selection.slice(i));
+      PageSelection.Slice slice = selection.slice(i);
+      if (slice.rows() == 1 && (next == Phase.LISTED || workspace.failed[i])) {
+        int chunks = chunks(slice);
         workspace.unfinished.set(i, chunks);
         items += chunks;
       }
@@ -131,17 +167,52 @@ final class ListAttention implements Stage, WorkerPool.Task {
     Scratch s = workspace.scratch[thread];
     s.reserve(groupHeads, valueStride);
     for (int item = from; item < to; item++) {
-      int i = Arrays.binarySearch(workspace.firstItem, 0, selection.size(), item);
-      i = i < 0 ? -i - 2 : i;
-      while (workspace.firstItem[i + 1] == item) {
-        i++;
+      if (phase == Phase.AUDITED) {
+        int i = owner(workspace.firstAudit, item);
+        audit(i, item - workspace.firstAudit[i], s);
+      } else {
+        attend(owner(workspace.firstItem, item), item, s);
       }
-      PageSelection.Slice slice = selection.slice(i);
-      s.row.begin(step, op, query, slice.firstRow());
-      attend(slice, item - workspace.firstItem[i], s, workspace.parts, item * partSize);
-      if (workspace.unfinished.decrementAndGet(i) == 0) {
-        finish(slice, i, s);
-      }
+    }
+  }
+
+  /** The slice that an item belongs to. */
+  private int owner(int[] firstItems, int item) {
+    int i = Arrays.binarySearch(firstItems, 0, selection.size(), item);
+    i = i < 0 ? -i - 2 : i;
+    while (firstItems[i + 1] <= item) {
+      i++;
+    }
+    return i;
+  }
+
+  private void attend(int index, int item, Scratch s) {
+    PageSelection.Slice slice = selection.slice(index);
+    s.row.begin(step, op, query, slice.firstRow());
+    int chunk = item - workspace.firstItem[index];
+    if (phase == Phase.WHOLE) {
+      attendWhole(slice, chunk, s, workspace.parts, item * partSize);
+    } else {
+      attend(slice, chunk, s, workspace.parts, item * partSize);
+    }
+    if (workspace.unfinished.decrementAndGet(index) == 0) {
+      finish(slice, index, s);
+    }
+  }
+
+  /** A chunk of which everything is read. */
+  private void attendWhole(
+      PageSelection.Slice slice, int chunk, Scratch s, float[] part, int at) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int count = 0;
+    for (int e = first; e < s.row.chunkEnd(chunk); e++) {
+      count = collect(s.row.visible(e), e, s.tokens, count);
+    }
+    clear(part, at);
+    if (count > 0) {
+      int kvHead = slice.firstHead() / groupHeads;
+      weigh(slice, kvHead, count, s, part, at);
+      addTokens(kvHead, count, count, s, part, at);
     }
   }
 
@@ -183,7 +254,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
     float[] given = slice.scores();
     if (given == null) {
-      s.exact.ask(s.row, slice.firstHead());
+      s.exact.ask(s.row, slice.firstHead(), groupHeads);
       s.exact.score(
           s.row.kv(),
           s.row.view(),
@@ -359,18 +430,50 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
   }
 
-  /** Merges the chunks of a slice and writes the row's output. */
+  /** Merges the chunks of a slice, and writes the row's output if there is no audit to come. */
   private void finish(PageSelection.Slice slice, int index, Scratch s) {
-    clear(s.total, 0);
+    float[] totals = workspace.totals;
+    int at = index * partSize;
+    clear(totals, at);
     for (int item = workspace.firstItem[index]; item < workspace.firstItem[index + 1]; item++) {
-      merge(s.total, 0, workspace.parts, item * partSize);
+      merge(totals, at, workspace.parts, item * partSize);
+    }
+    if (slice.samples() > 0 && phase == Phase.LISTED) {
+      return;
     }
     int to = (slice.firstRow() * op.heads() + slice.firstHead()) * valueSize;
     for (int h = 0; h < groupHeads; h++) {
-      float factor = 1 / s.total[sums(0) + h];
+      float factor = 1 / totals[sums(at) + h];
       for (int d = 0; d < valueSize; d++) {
-        out[to + h * valueSize + d] = s.total[h * valueStride + d] * factor;
+        out[to + h * valueSize + d] = totals[at + h * valueStride + d] * factor;
       }
+    }
+  }
+
+  /** Corrects one head by its samples and judges it. */
+  private void audit(int index, int h, Scratch s) {
+    PageSelection.Slice slice = selection.slice(index);
+    if (!(step.inputs().exactness(step.inputs().sequence(slice.firstRow()))
+        instanceof Exactness.Verified wanted)) {
+      throw new IllegalStateException("samples for a row whose class is not VERIFIED");
+    }
+    s.row.begin(step, op, query, slice.firstRow());
+    int at = index * partSize;
+    double bound =
+        s.audit.correct(
+            s.row,
+            slice,
+            h,
+            wanted.delta(),
+            workspace.totals,
+            at + h * valueStride,
+            workspace.totals[maxima(at) + h],
+            workspace.totals[sums(at) + h],
+            out,
+            (slice.firstRow() * op.heads() + slice.firstHead() + h) * valueSize);
+    slice.bound()[h] = Math.nextUp((float) bound);
+    if (!(bound <= wanted.epsilon())) {
+      workspace.failed[index] = true;
     }
   }
 }

@@ -22,6 +22,7 @@ final class SelectStage implements Stage {
   @Override
   public void run(Step step) {
     out.clear();
+    selections.certified().begin();
     StepInputs inputs = step.inputs();
     for (int first = 0; first < inputs.rows(); ) {
       int end = first + 1;
@@ -43,7 +44,15 @@ final class SelectStage implements Stage {
         selections.budgeted().select(out, coverage, step.pool());
       }
       case Exactness.Budgeted _ -> {}
+      case Exactness.Verified wanted when one && sketched -> {
+        selections.row().begin(step, op, query, first);
+        selections.budgeted().audit(out, wanted, step.pool());
+      }
       case Exactness.Verified _ -> {}
+      case Exactness.Certified(double epsilon) when one -> {
+        selections.row().begin(step, op, query, first);
+        selections.certified().select(out, epsilon, step.pool());
+      }
       case Exactness.Certified _ -> {}
     }
   }

@@ -60,4 +60,79 @@ final class SelectionKernels {
       }
     }
   }
+
+  /** Magnitude of the largest finite number of {@code scores[from … to)}; NaN if one is NaN. */
+  static float magnitude(float[] scores, int from, int to) {
+    FloatVector largest = FloatVector.zero(FLOAT);
+    for (int i = from; i < to; i += FLOATS) {
+      FloatVector x = FloatVector.fromArray(FLOAT, scores, i);
+      largest =
+          largest.max(
+              x.abs().blend(0f, x.compare(VectorOperators.EQ, Float.NEGATIVE_INFINITY)));
+    }
+    return largest.reduceLanes(VectorOperators.MAX);
+  }
+
+  /** Distances from the largest score in steps of {@code 1 / perUnit}, at most {@code most}. */
+  static void distances(
+      float[] scores, int from, int count, float largest, int most, short[] bins, int to) {
+    for (int i = 0; i < count; i += FLOATS) {
+      ((ShortVector)
+              FloatVector.broadcast(FLOAT, largest)
+                  .sub(FloatVector.fromArray(FLOAT, scores, from + i))
+                  .mul(CertifiedSelection.BINS_PER_UNIT)
+                  .min((float) most)
+                  .convertShape(VectorOperators.F2S, SUMS, 0))
+          .intoArray(bins, to + i);
+    }
+  }
+
+  /** Copies numbers less {@code largest}. */
+  static void shift(float[] scores, int from, int count, float largest, float[] target) {
+    for (int i = 0; i < count; i += FLOATS) {
+      FloatVector.fromArray(FLOAT, scores, from + i).sub(largest).intoArray(target, i);
+    }
+  }
+
+  /** Sets the bits of tokens whose bin is below {@code limit}. */
+  static void keepBelow(short[] bins, int at, short limit, char[] bitsOf, int first, int end) {
+    for (int e = first; e < end; e++) {
+      long bits = 0;
+      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+        bits |=
+            ShortVector.fromArray(SUMS, bins, at + (e - first) * PAGE_TOKENS + lane)
+                    .compare(VectorOperators.LT, limit)
+                    .toLong()
+                << lane;
+      }
+      bitsOf[e] |= (char) bits;
+    }
+  }
+
+  /**
+   * Weights of the tokens that enter as page means, 0 for the others; and weights times residuals
+   * of those that are read in 4 bits, 0 for the others, which replace the residuals' product.
+   */
+  static void split(
+      float[] weights,
+      float[] residuals,
+      char[] fine,
+      char[] coarse,
+      int first,
+      int end,
+      float[] far,
+      float[] costs) {
+    for (int e = first; e < end; e++) {
+      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+        int i = (e - first) * PAGE_TOKENS + lane;
+        FloatVector w = FloatVector.fromArray(FLOAT, weights, i);
+        FloatVector zero = FloatVector.zero(FLOAT);
+        w.blend(zero, VectorMask.fromLong(FLOAT, (fine[e] | coarse[e]) >> lane)).intoArray(far, i);
+        zero.blend(
+                w.mul(FloatVector.fromArray(FLOAT, residuals, i)),
+                VectorMask.fromLong(FLOAT, coarse[e] >> lane))
+            .intoArray(costs, i);
+      }
+    }
+  }
 }

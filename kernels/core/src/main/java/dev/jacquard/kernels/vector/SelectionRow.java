@@ -25,6 +25,12 @@ final class SelectionRow {
   /** Positions at the end that are always read. */
   static final int LAST = 256;
 
+  /** The numbers of a page mean, see {@link #meanNumber}. */
+  static final int SCALE = 0;
+
+  static final int RADIUS = 1;
+  static final int SPREAD = 2;
+
   private static final int WHOLE = 0xFFFF;
 
   private @Nullable Q8KvStorage kv;
@@ -147,13 +153,57 @@ final class SelectionRow {
   /** A bit for each visible token of an entry that is read in 8 bits by rule. */
   int forced(int entry) {
     int visible = visible(entry);
-    if (view().pinned(entry) || entry == entries() - 1) {
+    if (view().pinned(entry) || open(entry)) {
       return visible;
     }
     int start = view().firstPosition(entry);
     int sinks = first(FIRST - start);
     int recent = WHOLE & ~first(position - LAST + 1 - start);
     return visible & (sinks | recent);
+  }
+
+  /** Whether an entry holds the row itself: its page is still being filled. */
+  boolean open(int entry) {
+    return view().firstPosition(entry) + view().length(entry) > position;
+  }
+
+  /**
+   * A length that the diameter of the visible values is at least: the largest spread of a closed
+   * page; NaN if one is.
+   */
+  double diameter(int kvHead) {
+    double largest = 0;
+    for (int e = 0; e < entries(); e++) {
+      if (!open(e)) {
+        largest = Math.max(largest, meanNumber(view().page(e), kvHead, SPREAD));
+      }
+    }
+    return largest;
+  }
+
+  /** Scale, radius or spread of the mean of a page. */
+  float meanNumber(int page, int kvHead, int which) {
+    return Float.float16ToFloat(
+        kv().memory(layerIndex, page)
+            .get(
+                Q8KvStorage.HALF,
+                kv().offset(Q8KvStorage.Part.MEAN_NUMBERS, layerIndex, page, kvHead)
+                    + (long) which * Short.BYTES));
+  }
+
+  /**
+   * What roundings to float may change of an output, divided by the diameter of the values: a score
+   * and a weight are off by a few units in the last place for each of the sums and products in the
+   * longest chain, 2⁻²⁴ · (keySize / 16 + 16) · (|score| + 2) if no large terms of a score cancel,
+   * which moves at most twice that share of the weight; sums of values are off by 2⁻²⁴ · 64 of
+   * their length.
+   *
+   * @param score the largest magnitude of a score
+   * @param length of the longest output
+   */
+  double rounding(double score, double length, double diameter) {
+    double chain = keySize / (double) TokenKernels.CHAINS + 16;
+    return 0x1p-24 * (2 * chain * (score + 2) + 64 * length / diameter);
   }
 
   /** The lowest {@code count} of 16 bits. */

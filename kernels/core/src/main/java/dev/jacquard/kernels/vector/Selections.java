@@ -4,9 +4,11 @@ package dev.jacquard.kernels.vector;
 final class Selections {
   private final SelectionRow row = new SelectionRow();
   private final BudgetedSelection budgeted;
+  private final CertifiedSelection certified;
 
   Selections(int threads) {
     budgeted = new BudgetedSelection(row, threads);
+    certified = new CertifiedSelection(row, threads);
   }
 
   /** The row that is chosen for. */
@@ -16,5 +18,9 @@ final class Selections {
 
   BudgetedSelection budgeted() {
     return budgeted;
+  }
+
+  CertifiedSelection certified() {
+    return certified;
   }
 }

@@ -25,9 +25,9 @@ final class TokenScores {
   private int padded;
   private float softCap;
 
-  /** The queries of heads {@code firstHead …}, times the scale. */
-  void ask(SelectionRow row, int firstHead) {
-    heads = row.groupHeads();
+  /** The queries of {@code count} heads from {@code firstHead} on, times the scale. */
+  void ask(SelectionRow row, int firstHead, int count) {
+    heads = count;
     keySize = row.keySize();
     softCap = row.softCap();
     padded = TokenKernels.padded(keySize);

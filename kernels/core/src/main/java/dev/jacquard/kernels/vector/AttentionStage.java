@@ -1,7 +1,6 @@
 package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
-import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvView;
@@ -48,36 +47,58 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private final float[] query;
   private final float[] out;
   private final AttentionWorkspace workspace;
-  private final int kvHeads;
+  private final boolean listed;
+
+  /** Query heads that share a key/value head. */
+  private final int sharing;
+
+  /** Query heads of a tile. */
   private final int groupHeads;
+
+  private final int headGroups;
   private final int keySize;
   private final int valueSize;
-  private final int valueStride;
   private final int rowsPerTile;
+  private final AttentionBlocks floatBlocks;
+  private final AttentionBlocks q8Blocks;
+  private AttentionBlocks blocks;
+  private int valueStride;
   private int tiles;
   private int partSize;
   private boolean sharesSplits;
 
+  /**
+   * A stage for some of the rows.
+   *
+   * @param selection whose slices cover rows
+   * @param listed whether the stage computes the blocks of rows that slices cover, one query head
+   *     after the other, or the rows that no slice covers
+   */
   AttentionStage(
       Step step,
       Op.Attention op,
       KvSpec.Layer layer,
       PageSelection selection,
+      boolean listed,
       float[] query,
       float[] out,
       AttentionWorkspace workspace) {
+    this.listed = listed;
     this.step = step;
     this.op = op;
     this.selection = selection;
     this.query = query;
     this.out = out;
     this.workspace = workspace;
-    kvHeads = layer.heads();
-    groupHeads = op.heads() / kvHeads;
+    sharing = op.heads() / layer.heads();
+    groupHeads = listed ? 1 : sharing;
+    headGroups = op.heads() / groupHeads;
     keySize = layer.keySize();
     valueSize = layer.valueSize();
-    valueStride = valueStride(valueSize);
     rowsPerTile = rowsPerTile(groupHeads);
+    floatBlocks = new FloatBlocks(step, op.layer(), layer);
+    q8Blocks = new Q8Blocks(step, op.layer(), layer);
+    blocks = floatBlocks;
   }
 
   private static int rowsPerTile(int groupHeads) {
@@ -89,14 +110,15 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return rowsPerTile(groupHeads) * groupHeads;
   }
 
-  /** Values of a head, filled up to whole vectors. */
-  static int valueStride(int valueSize) {
-    return (valueSize + FLOATS - 1) / FLOATS * FLOATS;
-  }
-
   @Override
   public void run(Step step) {
     StepInputs inputs = step.inputs();
+    blocks =
+        switch (step.kv()) {
+          case VectorKvStorage _ -> floatBlocks;
+          case Q8KvStorage _ -> q8Blocks;
+        };
+    valueStride = blocks.valueStride();
     planTiles(inputs);
     int splits = 0;
     int rows = 0;
@@ -113,14 +135,14 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     sharesSplits =
         !alone
             && splits > tiles
-            && tiles * kvHeads < TILES_PER_THREAD * pool.threads()
-            && (long) splits * kvHeads * partSize <= MOST_PARTS;
-    int items = (sharesSplits ? splits : tiles) * kvHeads;
+            && tiles * headGroups < TILES_PER_THREAD * pool.threads()
+            && (long) splits * headGroups * partSize <= MOST_PARTS;
+    int items = (sharesSplits ? splits : tiles) * headGroups;
     if (sharesSplits) {
-      workspace.ensureParts(items * partSize, tiles * kvHeads);
+      workspace.ensureParts(items * partSize, tiles * headGroups);
       for (int tile = 0; tile < tiles; tile++) {
-        for (int head = 0; head < kvHeads; head++) {
-          workspace.unfinished.set(tile * kvHeads + head, splits(inputs, tile));
+        for (int head = 0; head < headGroups; head++) {
+          workspace.unfinished.set(tile * headGroups + head, splits(inputs, tile));
         }
       }
     }
@@ -133,26 +155,65 @@ final class AttentionStage implements Stage, WorkerPool.Task {
 
   private void planTiles(StepInputs inputs) {
     workspace.ensureTiles(inputs.rows());
-    workspace.markListed(selection, inputs.rows());
     tiles = 0;
+    if (listed) {
+      planBlocks(inputs);
+      return;
+    }
+    workspace.markListed(selection, inputs.rows());
     int row = 0;
     while (row < inputs.rows()) {
-      if (workspace.listed[row]) {
-        row++;
-        continue;
-      }
-      int end = row + 1;
+      int end = row;
       while (end < inputs.rows()
-          && end - row < rowsPerTile
           && !workspace.listed[end]
           && inputs.sequence(end) == inputs.sequence(row)) {
         end++;
       }
-      workspace.tileFirst[tiles] = row;
-      workspace.tileRows[tiles] = end - row;
-      tiles++;
-      row = end;
+      addTiles(row, end, 0);
+      row = Math.max(end, row + 1);
     }
+  }
+
+  private void planBlocks(StepInputs inputs) {
+    for (int i = 0; i < selection.size(); i++) {
+      PageSelection.Slice slice = selection.slice(i);
+      if (slice.rows() > 1 || slice.heads() < sharing) {
+        if (slice.firstHead() == 0) {
+          requireAllHeads(i);
+          addTiles(slice.firstRow(), slice.firstRow() + slice.rows(), i);
+        }
+        workspace.list(i, slice, view(inputs, slice.firstRow()));
+      }
+    }
+  }
+
+  /** The slices of a block stand together, one for each query head. */
+  private void requireAllHeads(int first) {
+    for (int h = 0; h < op.heads(); h++) {
+      int i = first + h;
+      if (i >= selection.size()
+          || selection.slice(i).firstHead() != h
+          || selection.slice(i).heads() != 1
+          || selection.slice(i).firstRow() != selection.slice(first).firstRow()
+          || selection.slice(i).rows() != selection.slice(first).rows()) {
+        throw new IllegalStateException(
+            "slice %d is not that of query head %d of the block that starts at slice %d"
+                .formatted(i, h, first));
+      }
+    }
+  }
+
+  private void addTiles(int first, int end, int slice) {
+    for (int row = first; row < end; row += rowsPerTile) {
+      workspace.tileFirst[tiles] = row;
+      workspace.tileRows[tiles] = Math.min(rowsPerTile, end - row);
+      workspace.tileSlice[tiles] = slice;
+      tiles++;
+    }
+  }
+
+  private KvView view(StepInputs inputs, int row) {
+    return inputs.view(inputs.sequence(row), step.kv().group(op.layer()));
   }
 
   /** First position that some row of a tile may see. */
@@ -183,7 +244,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         runSplit(item, thread);
       } else {
         // The last rows see most: they go first.
-        runTile(tiles - 1 - item / kvHeads, item % kvHeads, thread);
+        runTile(tiles - 1 - item / headGroups, item % headGroups, thread);
       }
     }
   }
@@ -207,8 +268,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
     int tile = 0;
     int firstItem = 0;
-    while (item >= firstItem + splits(inputs, tile) * kvHeads) {
-      firstItem += splits(inputs, tile) * kvHeads;
+    while (item >= firstItem + splits(inputs, tile) * headGroups) {
+      firstItem += splits(inputs, tile) * headGroups;
       tile++;
     }
     int splits = splits(inputs, tile);
@@ -222,7 +283,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         scratch,
         workspace.parts,
         item * partSize);
-    if (workspace.unfinished.decrementAndGet(tile * kvHeads + head) == 0) {
+    if (workspace.unfinished.decrementAndGet(tile * headGroups + head) == 0) {
       int queries = workspace.tileRows[tile] * groupHeads;
       clear(scratch.total, queries);
       for (int i = 0; i < splits; i++) {
@@ -236,11 +297,16 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private void gatherQueries(int tile, int head, float[] queries) {
     int rows = workspace.tileRows[tile];
     int width = op.heads() * keySize;
-    int count = groupHeads * keySize;
+    int stride = blocks.queryStride();
     for (int r = 0; r < rows; r++) {
-      int from = (workspace.tileFirst[tile] + r) * width + head * count;
-      for (int i = 0; i < count; i++) {
-        queries[r * count + i] = query[from + i] * op.scale();
+      int row = (workspace.tileFirst[tile] + r) * width + head * groupHeads * keySize;
+      for (int h = 0; h < groupHeads; h++) {
+        int from = row + h * keySize;
+        int to = (r * groupHeads + h) * stride;
+        for (int i = 0; i < keySize; i++) {
+          queries[to + i] = query[from + i] * op.scale();
+        }
+        Arrays.fill(queries, to + keySize, to + stride, 0);
       }
     }
   }
@@ -260,7 +326,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int high = Math.min(start + SPLIT, lastPosition(inputs, tile) + 1);
     int base = (low - start) / PAGE_TOKENS * PAGE_TOKENS;
     int end = (high - start + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
-    KvView view = inputs.view(inputs.sequence(firstRow), step.kv().group(op.layer()));
+    KvView view =
+        listed ? workspace.listed(workspace.tileSlice[tile] + head) : view(inputs, firstRow);
     int firstEntry = firstEntry(view, low);
     float[] scores = scratch.scores;
     for (int q = 0; q < queries; q++) {
@@ -314,6 +381,11 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return BLOCK_PAGES;
   }
 
+  /** The key/value head that a group of heads reads. */
+  private int kvHead(int head) {
+    return head * groupHeads / sharing;
+  }
+
   private int maxima(int at, int queries) {
     return at + queries * valueStride;
   }
@@ -348,21 +420,19 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       int start,
       int queries,
       AttentionWorkspace.Scratch scratch) {
-    int pageKeys = PAGE_TOKENS * keySize;
     for (int i = 0; i < pages; i++) {
-      ((VectorKvStorage) step.kv())
-          .readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
+      blocks.loadKeys(scratch, view.page(entry + i), kvHead(head), i);
     }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
     int to = Math.min(first + view.length(entry), high);
     float[] scores = scratch.scores;
-    if (pages == BLOCK_PAGES) {
-      scoreBlock(scratch.page, scratch.queries, queries, scores, from - start);
-    } else if (to - from == PAGE_TOKENS) {
-      scorePage(scratch.page, scratch.queries, queries, scores, from - start, SPLIT);
+    if (pages == BLOCK_PAGES || to - from == PAGE_TOKENS) {
+      blocks.score(scratch, pages, queries, scores, from - start, SPLIT);
+      cap(scores, from - start, SPLIT, queries, pages);
     } else {
-      scorePage(scratch.page, scratch.queries, queries, scratch.edge, 0, PAGE_TOKENS);
+      blocks.score(scratch, 1, queries, scratch.edge, 0, PAGE_TOKENS);
+      cap(scratch.edge, 0, PAGE_TOKENS, queries, 1);
       for (int q = 0; q < queries; q++) {
         System.arraycopy(
             scratch.edge,
@@ -372,29 +442,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
             to - from);
       }
     }
-  }
-
-  private void scoreBlock(float[] keys, float[] queries, int count, float[] target, int at) {
-    int q = 0;
-    for (; q + 2 <= count; q += 2) {
-      AttentionKernels.score2x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT, SPLIT);
-    }
-    if (q < count) {
-      AttentionKernels.score1x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT);
-    }
-    cap(target, at, SPLIT, count, BLOCK_PAGES);
-  }
-
-  private void scorePage(
-      float[] keys, float[] queries, int count, float[] target, int at, int stride) {
-    int q = 0;
-    for (; q + 4 <= count; q += 4) {
-      AttentionKernels.score4(keys, queries, q * keySize, keySize, target, at + q * stride, stride);
-    }
-    for (; q < count; q++) {
-      AttentionKernels.score1(keys, queries, q * keySize, keySize, target, at + q * stride);
-    }
-    cap(target, at, stride, count, 1);
   }
 
   private void cap(float[] scores, int at, int stride, int queries, int pages) {
@@ -430,15 +477,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
     for (int i = 0; i < pages; i++) {
       int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
-      ((VectorKvStorage) step.kv())
-          .readValues(
-              op.layer(),
-              view.page(entry + i),
-              head,
-              tokens,
-              scratch.page,
-              i * PAGE_TOKENS * valueStride,
-              valueStride);
+      blocks.loadValues(scratch, view.page(entry + i), kvHead(head), i, tokens);
     }
     int row = 0;
     while (row < rows) {
@@ -454,50 +493,22 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         rowTo = Math.min(to, position + 1);
         end = row + 1;
       }
-      addValues(
-          scratch.page,
+      int q = row * groupHeads;
+      blocks.add(
+          scratch,
           rowFrom - first,
           rowTo - first,
           scratch.scores,
-          first - start,
-          row * groupHeads,
-          end * groupHeads,
+          q * SPLIT + first - start,
+          end * groupHeads - q,
           part,
-          at);
+          at + q * valueStride);
       row = end;
     }
   }
 
   private boolean sees(int position, int from, int to) {
     return to <= position + 1 && from >= firstVisible(position);
-  }
-
-  /**
-   * @param weightsAt where the weight of the first token would be, relative to a query's row
-   */
-  private void addValues(
-      float[] values,
-      int from,
-      int to,
-      float[] weights,
-      int weightsAt,
-      int firstQuery,
-      int lastQuery,
-      float[] sums,
-      int sumsAt) {
-    int wide = valueStride / (4 * FLOATS) * (4 * FLOATS);
-    int q = firstQuery;
-    for (; q + 2 <= lastQuery; q += 2) {
-      int w = q * SPLIT + weightsAt;
-      int s = sumsAt + q * valueStride;
-      AttentionKernels.add2x4(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
-      AttentionKernels.add2(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
-    }
-    if (q < lastQuery) {
-      int w = q * SPLIT + weightsAt;
-      int s = sumsAt + q * valueStride;
-      AttentionKernels.add1(values, valueStride, from, to, weights, w, sums, s);
-    }
   }
 
   /** A total of nothing. */

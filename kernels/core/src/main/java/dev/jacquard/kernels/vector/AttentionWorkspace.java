@@ -2,8 +2,12 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.PageSelection;
+import dev.jacquard.kernels.QuantizedKv;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -18,10 +22,30 @@ final class AttentionWorkspace {
     final float[] total;
     final float[] chains = new float[VectorMath.CHAINS];
 
+    /** Keys in 8 bits, see {@link Q8KeyKernels}. */
+    final int[] words;
+
+    final float[] keyScales;
+
+    /** Values in 8 bits, see {@link Q8ValueKernels}. */
+    final byte[] codes;
+
+    final float[] valueScales;
+
+    /** Scales of a page. */
+    final short[] halves;
+
     private Scratch(int queries, int keySize, int valueStride) {
-      this.queries = new float[queries * keySize];
+      int keyFilled = Q8KeyKernels.filled(keySize);
+      int groups = Math.max(keyFilled, valueStride) / QuantizedKv.GROUP + 1;
+      words = new int[AttentionStage.BLOCK_PAGES * Q8KeyKernels.pageWords(keyFilled)];
+      keyScales = new float[AttentionStage.BLOCK_PAGES * Q8KeyKernels.pageScales(keyFilled)];
+      codes = new byte[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * valueStride + Long.BYTES];
+      valueScales = new float[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * groups];
+      halves = new short[PAGE_TOKENS * groups];
+      this.queries = new float[queries * keyFilled];
       scores = new float[queries * AttentionStage.SPLIT];
-      edge = new float[queries * PAGE_TOKENS];
+      edge = new float[Math.max(queries, groups) * PAGE_TOKENS];
       page = new float[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * Math.max(keySize, valueStride)];
       part = new float[queries * (valueStride + 2)];
       total = new float[queries * (valueStride + 2)];
@@ -34,6 +58,12 @@ final class AttentionWorkspace {
   int[] tileFirst = new int[16];
 
   int[] tileRows = new int[16];
+
+  /** In blocks of prompts: the first slice of each tile, that of query head 0. */
+  int[] tileSlice = new int[16];
+
+  /** What each slice of a block lets its rows see. */
+  private final List<KvView> listedViews = new ArrayList<>();
 
   /** Rows that slices of a selection cover. */
   boolean[] listed = new boolean[0];
@@ -60,6 +90,7 @@ final class AttentionWorkspace {
     if (tileFirst.length < count) {
       tileFirst = new int[2 * count];
       tileRows = new int[2 * count];
+      tileSlice = new int[2 * count];
     }
   }
 
@@ -81,6 +112,25 @@ final class AttentionWorkspace {
     for (int i = 0; i < selection.size(); i++) {
       PageSelection.Slice slice = selection.slice(i);
       Arrays.fill(listed, slice.firstRow(), slice.firstRow() + slice.rows(), true);
+    }
+  }
+
+  /** The entries that slice {@code i} reads, in 8 bits; filled by {@link #list}. */
+  KvView listed(int i) {
+    return listedViews.get(i);
+  }
+
+  /** Makes {@link #listed} of a slice hold the entries of {@code view} that the slice names. */
+  void list(int i, PageSelection.Slice slice, KvView view) {
+    while (listedViews.size() <= i) {
+      listedViews.add(new KvView());
+    }
+    KvView kept = listedViews.get(i);
+    kept.clear();
+    for (int e = 0; e < slice.entries(); e++) {
+      if (slice.fine()[e] != 0) {
+        kept.add(view.page(e), view.firstPosition(e), view.length(e), false);
+      }
     }
   }
 }

@@ -54,7 +54,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     this.workspace = workspace;
     groupHeads = op.heads() / layer.heads();
     valueSize = layer.valueSize();
-    valueStride = AttentionStage.valueStride(valueSize);
+    valueStride = TokenKernels.padded(valueSize);
     partSize = groupHeads * (valueStride + 2);
   }
 

@@ -142,7 +142,7 @@ final class Plan {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
         keySize = Math.max(keySize, layer.keySize());
-        valueStride = Math.max(valueStride, AttentionStage.valueStride(layer.valueSize()));
+        valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }
     }
     return new AttentionWorkspace(threads, queries, keySize, valueStride);
@@ -244,9 +244,13 @@ final class Plan {
       parts.add(
           new Part.Whole(
               new ListAttention(step, op, layer, selection, query, out, lists)));
+      parts.add(
+          new Part.Whole(
+              new AttentionStage(step, op, layer, selection, true, query, out, attention)));
     }
     parts.add(
-        new Part.Whole(new AttentionStage(step, op, layer, selection, query, out, attention)));
+        new Part.Whole(
+            new AttentionStage(step, op, layer, selection, false, query, out, attention)));
   }
 
   private PageSelection selection(PageList list) {

@@ -120,15 +120,26 @@ final class AttentionWorkspace {
     return listedViews.get(i);
   }
 
-  /** Makes {@link #listed} of a slice hold the entries of {@code view} that the slice names. */
-  void list(int i, PageSelection.Slice slice, KvView view) {
+  /**
+   * Makes {@link #listed} of a slice hold the entries of {@code view} that the slice names.
+   *
+   * @param last position of the last row of the slice
+   * @throws IllegalStateException if the slice names single tokens of an entry
+   */
+  void list(int i, PageSelection.Slice slice, KvView view, int last) {
     while (listedViews.size() <= i) {
       listedViews.add(new KvView());
     }
     KvView kept = listedViews.get(i);
     kept.clear();
     for (int e = 0; e < slice.entries(); e++) {
-      if (slice.fine()[e] != 0) {
+      int seen = Math.clamp(last + 1L - view.firstPosition(e), 0, view.length(e));
+      int whole = (1 << seen) - 1;
+      if ((slice.fine()[e] & whole) != whole && (slice.fine()[e] & whole) != 0) {
+        throw new IllegalStateException(
+            "a list for several rows names single tokens of entry " + e + ", not whole pages");
+      }
+      if ((slice.fine()[e] & whole) != 0) {
         kept.add(view.page(e), view.firstPosition(e), view.length(e), false);
       }
     }

@@ -4,11 +4,8 @@ import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
 import dev.jacquard.kernels.ErrorAudit;
 import dev.jacquard.kernels.Exactness;
-import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.parallel.WorkerPool;
-import dev.jacquard.kernels.vector.Q8KvStorage.Part;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
@@ -39,12 +36,12 @@ final class BudgetedSelection implements WorkerPool.Task {
   /** Buffers of a thread. */
   private static final class Scratch {
     final SketchTables.Scratch tables = new SketchTables.Scratch();
+    final EntryScan scan = new EntryScan();
     final TokenScores exact = new TokenScores();
     final int[] forced = new int[SelectionRow.CHUNK_TOKENS];
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
     final float[] chains = new float[VectorMath.CHAINS];
     float[] exactScores = {};
-    short[] quad = {};
     float[] binWeights = {};
     double[] upTo = {};
     int[] histogram = {};
@@ -156,8 +153,7 @@ final class BudgetedSelection implements WorkerPool.Task {
       if (s.upTo.length < row.entries()) {
         s.upTo = new double[2 * row.entries()];
       }
-      if (s.quad.length < row.groupHeads() * SketchScan.TOKENS) {
-        s.quad = new short[row.groupHeads() * SketchScan.TOKENS];
+      if (s.exactScores.length < row.groupHeads() * SelectionRow.CHUNK_TOKENS) {
         s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
       }
     }
@@ -205,7 +201,19 @@ final class BudgetedSelection implements WorkerPool.Task {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     int firstHead = kvHead * row.groupHeads();
-    scanSketches(kvHead, first, end, s);
+    s.scan.scan(
+        row.kv(),
+        row.layer(),
+        kvHead,
+        row.view(),
+        first,
+        end,
+        tables,
+        firstHead,
+        row.groupHeads(),
+        sums,
+        firstHead * stride,
+        stride);
     int forced = 0;
     for (int e = first; e < end; e++) {
       int byRule = row.forced(e);
@@ -226,65 +234,6 @@ final class BudgetedSelection implements WorkerPool.Task {
           (end - first) * PAGE_TOKENS,
           s.histogram,
           h * bins());
-    }
-  }
-
-  /** Sums of steps of all tokens of the entries, quad by quad where four pages are consecutive. */
-  private void scanSketches(int kvHead, int first, int end, Scratch s) {
-    KvView view = row.view();
-    for (int e = first; e < end; ) {
-      int page = view.page(e);
-      int run = 1;
-      while (e + run < end && run < 4 - (page & 3) && view.page(e + run) == page + run) {
-        run++;
-      }
-      MemorySegment memory = row.kv().memory(row.layer(), page);
-      long quad = row.kv().offset(Part.SKETCHES, row.layer(), page & ~3, kvHead);
-      if (run == 4) {
-        scanQuad(memory, quad, kvHead, sums, e * PAGE_TOKENS, stride);
-      } else {
-        scanQuad(memory, quad, kvHead, s.quad, 0, SketchScan.TOKENS);
-        for (int h = 0; h < row.groupHeads(); h++) {
-          System.arraycopy(
-              s.quad,
-              h * SketchScan.TOKENS + (page & 3) * PAGE_TOKENS,
-              sums,
-              (kvHead * row.groupHeads() + h) * stride + e * PAGE_TOKENS,
-              run * PAGE_TOKENS);
-        }
-      }
-      e += run;
-    }
-  }
-
-  private void scanQuad(
-      MemorySegment memory, long quad, int kvHead, short[] target, int to, int targetStride) {
-    int first = kvHead * row.groupHeads();
-    // Rows of `sums` are counted over all heads, those of a thread's quad over the group.
-    int base = target == sums ? to + first * targetStride : to;
-    int bytes = tables.stride() / (2 * SketchTables.TABLE);
-    int h = 0;
-    for (; h + 4 <= row.groupHeads(); h += 4) {
-      SketchScan.scan4(
-          memory,
-          quad,
-          bytes,
-          tables.tables(),
-          (first + h) * tables.stride(),
-          tables.stride(),
-          target,
-          base + h * targetStride,
-          targetStride);
-    }
-    for (; h < row.groupHeads(); h++) {
-      SketchScan.scan1(
-          memory,
-          quad,
-          bytes,
-          tables.tables(),
-          (first + h) * tables.stride(),
-          target,
-          base + h * targetStride);
     }
   }
 

@@ -141,6 +141,7 @@ final class Plan {
       if (op instanceof Op.Attention a) {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
+        queries = Math.max(queries, AttentionStage.tileQueries(1));
         keySize = Math.max(keySize, layer.keySize());
         valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }

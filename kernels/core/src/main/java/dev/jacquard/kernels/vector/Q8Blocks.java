@@ -8,6 +8,7 @@ import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * Blocks of a cache in 8 bits: keys are transposed in words, the nibbles of values joined, and
@@ -19,6 +20,7 @@ final class Q8Blocks implements AttentionBlocks {
   private final int keySize;
   private final int keyFilled;
   private final int keyGroups;
+  private final int[] scaleLanes = new int[PAGE_TOKENS];
   private final int plane;
   private final int valueGroups;
   private final int valueStride;
@@ -29,6 +31,7 @@ final class Q8Blocks implements AttentionBlocks {
     keySize = shape.keySize();
     keyFilled = Q8KeyKernels.filled(keySize);
     keyGroups = QuantizedKv.groups(keySize);
+    Arrays.setAll(scaleLanes, token -> token * keyGroups);
     plane = Q8KvStorage.plane(shape.valueSize());
     valueGroups = QuantizedKv.groups(shape.valueSize());
     valueStride = Q8ValueKernels.filled(shape.valueSize());
@@ -61,11 +64,7 @@ final class Q8Blocks implements AttentionBlocks {
     int count = PAGE_TOKENS * keyGroups;
     halves(memory, kv.offset(Part.KEY_SCALES, layer, page, head), count, scratch, scratch.edge, 0);
     int to = index * Q8KeyKernels.pageScales(keyFilled);
-    for (int g = 0; g < keyGroups; g++) {
-      for (int t = 0; t < PAGE_TOKENS; t++) {
-        scratch.keyScales[to + g * PAGE_TOKENS + t] = scratch.edge[t * keyGroups + g];
-      }
-    }
+    Q8KeyKernels.transposeScales(scratch.edge, scaleLanes, keyGroups, scratch.keyScales, to);
   }
 
   /** A plain loop over arrays, which the compiler turns into conversion instructions. */

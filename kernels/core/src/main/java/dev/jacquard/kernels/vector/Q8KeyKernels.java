@@ -231,6 +231,20 @@ final class Q8KeyKernels {
     }
   }
 
+  /**
+   * Transposes the scales of a page, which lie group after group for each token.
+   *
+   * @param lanes where the first scale of each token is
+   */
+  static void transposeScales(float[] scales, int[] lanes, int groups, float[] target, int to) {
+    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+      for (int g = 0; g < groups; g++) {
+        FloatVector.fromArray(FLOAT, scales, g, lanes, lane)
+            .intoArray(target, to + g * PAGE_TOKENS + lane);
+      }
+    }
+  }
+
   /** Scores of a page for 8 queries. */
   static void score8x1(
       int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {

@@ -41,7 +41,7 @@ final class RunFlags {
       names = "--kv",
       paramLabel = "FORMAT",
       defaultValue = "F16",
-      description = "Rounding of cached keys and values: f16 or f32 (default: f16).")
+      description = "Rounding of cached keys and values: f16, f32 or q8 (default: f16).")
   private KvFormat kv = KvFormat.F16;
 
   /** The context that was asked for, 0 if none. */

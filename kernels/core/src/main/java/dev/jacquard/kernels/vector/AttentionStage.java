@@ -239,9 +239,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private long visibleTokens(KvView view, int position) {
     int low = firstVisible(position);
     long tokens = 0;
-    for (int i = firstEntry(view, low);
-        i < view.size() && view.firstPosition(i) <= position;
-        i++) {
+    for (int i = firstEntry(view, low); i < view.size() && view.firstPosition(i) <= position; i++) {
       int first = view.firstPosition(i);
       tokens += Math.min(first + view.length(i), position + 1) - Math.max(first, low);
     }

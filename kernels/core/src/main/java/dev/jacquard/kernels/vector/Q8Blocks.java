@@ -97,21 +97,18 @@ final class Q8Blocks implements AttentionBlocks {
     for (; q + 8 <= queries; q += 8) {
       for (int p = 0; p < pages; p++) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score8x1(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score8x1(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
     }
     if (q + 4 <= queries) {
       int p = 0;
       for (; p + 2 <= pages; p += 2) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score4x2(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score4x2(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
       if (p < pages) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score4x1(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score4x1(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
       q += 4;
     }

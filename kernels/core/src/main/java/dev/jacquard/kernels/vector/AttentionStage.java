@@ -177,6 +177,34 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       addTiles(row, end, 0);
       row = Math.max(end, row + 1);
     }
+    planFailed();
+  }
+
+  /** Rows of which some slices, one for each key/value head, have to read everything after all. */
+  private void planFailed() {
+    for (int i = 0; i < selection.size(); i++) {
+      if (selection.slice(i).firstHead() == 0 && anyFailed(i)) {
+        int row = selection.slice(i).firstRow();
+        addTiles(row, row + 1, i);
+        workspace.onlyFailed[tiles - 1] = true;
+      }
+    }
+  }
+
+  private boolean anyFailed(int first) {
+    for (int i = first;
+        i < selection.size() && selection.slice(i).firstRow() == selection.slice(first).firstRow();
+        i++) {
+      if (workspace.failed[i]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether a tile's group of heads was computed by its list already. */
+  private boolean isDone(int tile, int head) {
+    return workspace.onlyFailed[tile] && !workspace.failed[workspace.tileSlice[tile] + head];
   }
 
   private void planBlocks(StepInputs inputs) {
@@ -214,6 +242,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       workspace.tileFirst[tiles] = row;
       workspace.tileRows[tiles] = Math.min(rowsPerTile, end - row);
       workspace.tileSlice[tiles] = slice;
+      workspace.onlyFailed[tiles] = false;
       tiles++;
     }
   }
@@ -225,7 +254,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   /** Counts what the rows of all tiles read: everything that they see. */
   private void report(StepInputs inputs) {
     long tokenBytes = step.kv().format().readBytes(layer);
-    for (int tile = 0; tile < tiles; tile++) {
+    for (int tile = 0; tile < tiles && !workspace.onlyFailed[tile]; tile++) {
       int first = workspace.tileFirst[tile];
       KvView view = inputs.view(inputs.sequence(first), step.kv().group(op.layer()));
       for (int row = first; row < first + workspace.tileRows[tile]; row++) {
@@ -280,6 +309,9 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   }
 
   private void runTile(int tile, int head, int thread) {
+    if (isDone(tile, head)) {
+      return;
+    }
     StepInputs inputs = step.inputs();
     AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
     gatherQueries(tile, head, scratch.queries);
@@ -305,6 +337,9 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int splits = splits(inputs, tile);
     int head = (item - firstItem) / splits;
     int split = (item - firstItem) % splits;
+    if (isDone(tile, head)) {
+      return;
+    }
     gatherQueries(tile, head, scratch.queries);
     attend(
         tile,

@@ -68,6 +68,12 @@ final class AttentionWorkspace {
   /** Rows that slices of a selection cover. */
   boolean[] listed = new boolean[0];
 
+  /** Slices whose audit failed: their heads read everything. */
+  boolean[] failed = new boolean[16];
+
+  /** Tiles of one row of which only the heads of failed slices are computed. */
+  boolean[] onlyFailed = new boolean[16];
+
   /** Parts of sums over splits, where splits are shared between threads. */
   float[] parts = new float[0];
 
@@ -91,6 +97,7 @@ final class AttentionWorkspace {
       tileFirst = new int[2 * count];
       tileRows = new int[2 * count];
       tileSlice = new int[2 * count];
+      onlyFailed = new boolean[2 * count];
     }
   }
 
@@ -101,6 +108,14 @@ final class AttentionWorkspace {
     if (unfinished.length() < counters) {
       unfinished = new AtomicIntegerArray(2 * counters);
     }
+  }
+
+  /** No slice has failed yet. */
+  void clearFailed(int slices) {
+    if (failed.length < slices) {
+      failed = new boolean[2 * slices];
+    }
+    Arrays.fill(failed, 0, slices, false);
   }
 
   /** Marks the rows that {@code selection} covers. */

@@ -126,7 +126,8 @@ final class BudgetedSelection implements WorkerPool.Task {
     tables.reserve(heads, row.keySize());
     if (stride < row.entries() * PAGE_TOKENS || sums.length < heads * stride) {
       stride =
-          (row.entries() + row.entries() / 2) / SelectionRow.CHUNK_ENTRIES
+          (row.entries() + row.entries() / 2)
+                  / SelectionRow.CHUNK_ENTRIES
                   * SelectionRow.CHUNK_TOKENS
               + SelectionRow.CHUNK_TOKENS
               + PADDING;
@@ -383,8 +384,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (int h = 0; h < row.groupHeads(); h++) {
       estimate(firstHead + h, first, end, slice.fine(), s);
       slice.farLog()[h] = maximum[firstHead + h];
-      TokenKernels.sum16(
-          s.weights, 0, end - first, slice.far(), h * row.entries() + first);
+      TokenKernels.sum16(s.weights, 0, end - first, slice.far(), h * row.entries() + first);
     }
   }
 
@@ -422,8 +422,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     int head = kvHead * row.groupHeads() + h;
     slice.sampledLog()[h] = (float) (maximum[head] + Math.log(total));
     for (int i = 0; i < samples; i++) {
-      double wanted =
-          total * ErrorAudit.uniform(seed, row.layer(), head, row.position(), i);
+      double wanted = total * ErrorAudit.uniform(seed, row.layer(), head, row.position(), i);
       int entry = firstAbove(s.upTo, entries, wanted);
       double before = entry == 0 ? 0 : s.upTo[entry - 1];
       int offset = choose(head, entry, slice.fine(), wanted - before, s);
@@ -468,8 +467,6 @@ final class BudgetedSelection implements WorkerPool.Task {
   private float estimate(int head, int token) {
     float score =
         Math.fma((float) sums[head * stride + token], tables.step(head), tables.base(head));
-    return row.softCap() == 0
-        ? score
-        : (float) (row.softCap() * Math.tanh(score / row.softCap()));
+    return row.softCap() == 0 ? score : (float) (row.softCap() * Math.tanh(score / row.softCap()));
   }
 }

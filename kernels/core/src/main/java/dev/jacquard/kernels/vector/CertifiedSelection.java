@@ -298,8 +298,7 @@ final class CertifiedSelection implements WorkerPool.Task {
       int head = kvHead * row.groupHeads() + h;
       int at = h * stride + first * PAGE_TOKENS;
       int to = head * stride + first * PAGE_TOKENS;
-      SelectionKernels.distances(
-          scores[kvHead], at, count, maximum[head], BINS - 1, bins, to);
+      SelectionKernels.distances(scores[kvHead], at, count, maximum[head], BINS - 1, bins, to);
       SelectionKernels.shift(scores[kvHead], at, count, maximum[head], s.weights);
       VectorMath.exp(s.weights, 0, count);
       TokenKernels.sum16(s.weights, 0, end - first, s.pages, 0);
@@ -527,7 +526,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     }
     for (int e = first; e < end; e++) {
       int visible = row.visible(e);
-      fine[e] = (char) (fine[e] & visible | row.forced(e));
+      fine[e] = (char) ((fine[e] & visible) | row.forced(e));
       coarse[e] = (char) (coarse[e] & visible & ~fine[e]);
       int page = row.view().page(e);
       MemorySegment memory = row.kv().memory(row.layer(), page);
@@ -543,8 +542,7 @@ final class CertifiedSelection implements WorkerPool.Task {
       SelectionKernels.shift(
           scores[kvHead], h * stride + first * PAGE_TOKENS, count, largest, s.weights);
       VectorMath.exp(s.weights, 0, count);
-      SelectionKernels.split(
-          s.weights, s.residuals, fine, coarse, first, end, s.far, s.costs);
+      SelectionKernels.split(s.weights, s.residuals, fine, coarse, first, end, s.far, s.costs);
       int far = h * slice.entries() + first;
       TokenKernels.sum16(s.far, 0, end - first, slice.far(), far);
       TokenKernels.sum16(s.costs, 0, end - first, s.pages, 0);
@@ -553,10 +551,7 @@ final class CertifiedSelection implements WorkerPool.Task {
         cost += s.pages[e - first];
         float weight = slice.far()[far + e - first];
         if (weight > 0) {
-          cost +=
-              weight
-                  * (double)
-                      row.meanNumber(row.view().page(e), kvHead, SelectionRow.RADIUS);
+          cost += weight * (double) row.meanNumber(row.view().page(e), kvHead, SelectionRow.RADIUS);
         }
       }
       chunkCost[head * row.chunks() + chunk] = cost;

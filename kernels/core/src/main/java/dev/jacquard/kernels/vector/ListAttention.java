@@ -32,11 +32,13 @@ final class ListAttention implements Stage, WorkerPool.Task {
   private final float[] query;
   private final float[] out;
   private final Workspace workspace;
+  private final AttentionWorkspace failed;
+  private final KvSpec.Layer layer;
   private final int groupHeads;
   private final int valueSize;
   private final int valueStride;
   private final int partSize;
-  private Phase phase = Phase.LISTED;
+  private boolean auditing;
 
   ListAttention(
       Step step,
@@ -45,7 +47,10 @@ final class ListAttention implements Stage, WorkerPool.Task {
       PageSelection selection,
       float[] query,
       float[] out,
-      Workspace workspace) {
+      Workspace workspace,
+      AttentionWorkspace failed) {
+    this.layer = layer;
+    this.failed = failed;
     this.step = step;
     this.op = op;
     this.selection = selection;
@@ -58,23 +63,14 @@ final class ListAttention implements Stage, WorkerPool.Task {
     partSize = groupHeads * (valueStride + 2);
   }
 
-  private enum Phase {
-    /** Chunks of slices as they are listed. */
-    LISTED,
-    /** Audits of heads. */
-    AUDITED,
-    /** Chunks of the slices whose audit failed, all of what they see. */
-    WHOLE
-  }
-
   /** Buffers that all such stages of an executable share; one of them runs at a time. */
   static final class Workspace {
+    private final ReadingCount count = new ReadingCount();
     private final Scratch[] scratch;
     private int[] firstItem = new int[16];
     private float[] parts = {};
     private int[] firstAudit = new int[16];
     private AtomicIntegerArray unfinished = new AtomicIntegerArray(16);
-    private boolean[] failed = new boolean[16];
     private float[] totals = {};
 
     Workspace(int threads) {
@@ -95,6 +91,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     float[] farWeights = {};
     float[] values = {};
     float[] part = {};
+
     void reserve(int heads, int valueStride) {
       if (part.length < heads * (valueStride + 2)) {
         part = new float[heads * (valueStride + 2)];
@@ -112,49 +109,49 @@ final class ListAttention implements Stage, WorkerPool.Task {
   @Override
   public void run(Step step) {
     int slices = selection.size();
-    if (workspace.firstItem.length < slices + 1) {
+    if (workspace.firstItem.length <= slices) {
       workspace.firstItem = new int[2 * slices];
       workspace.firstAudit = new int[2 * slices];
-      workspace.failed = new boolean[2 * slices];
       workspace.unfinished = new AtomicIntegerArray(2 * slices);
     }
     if (workspace.totals.length < slices * partSize) {
       workspace.totals = new float[2 * slices * partSize];
     }
-    Arrays.fill(workspace.failed, 0, slices, false);
-    attend(Phase.LISTED, slices);
+    failed.clearFailed(slices);
+    auditing = false;
+    int items = 0;
     int audits = 0;
     for (int i = 0; i < slices; i++) {
-      workspace.firstAudit[i] = audits;
-      audits += selection.slice(i).samples() > 0 ? groupHeads : 0;
-    }
-    workspace.firstAudit[slices] = audits;
-    if (audits > 0) {
-      phase = Phase.AUDITED;
-      step.pool().run(audits, 1, this);
-      attend(Phase.WHOLE, slices);
-    }
-  }
-
-  /** Runs the chunks of the slices that a phase is about. */
-  private void attend(Phase next, int slices) {
-    phase = next;
-    int items = 0;
-    for (int i = 0; i < slices; i++) {
       workspace.firstItem[i] = items;
+      workspace.firstAudit[i] = audits;
       PageSelection.Slice slice = selection.slice(i);
-      if (slice.rows() == 1 && (next == Phase.LISTED || workspace.failed[i])) {
+      if (slice.rows() == 1 && slice.heads() == groupHeads) {
         int chunks = chunks(slice);
         workspace.unfinished.set(i, chunks);
         items += chunks;
+        audits += slice.samples() > 0 ? groupHeads : 0;
       }
     }
     workspace.firstItem[slices] = items;
-    if (items > 0) {
-      if (workspace.parts.length < items * partSize) {
-        workspace.parts = new float[2 * items * partSize];
+    workspace.firstAudit[slices] = audits;
+    if (workspace.parts.length < items * partSize) {
+      workspace.parts = new float[2 * items * partSize];
+    }
+    step.pool().run(items, 1, this);
+    if (audits > 0) {
+      auditing = true;
+      step.pool().run(audits, 1, this);
+    }
+    clearFailedBounds(slices);
+    workspace.count.add(step, op, layer, selection, failed.failed);
+  }
+
+  /** A slice that reads everything has nothing to bound. */
+  private void clearFailedBounds(int slices) {
+    for (int i = 0; i < slices; i++) {
+      if (failed.failed[i]) {
+        Arrays.fill(selection.slice(i).bound(), 0, groupHeads, 0);
       }
-      step.pool().run(items, 1, this);
     }
   }
 
@@ -167,7 +164,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     Scratch s = workspace.scratch[thread];
     s.reserve(groupHeads, valueStride);
     for (int item = from; item < to; item++) {
-      if (phase == Phase.AUDITED) {
+      if (auditing) {
         int i = owner(workspace.firstAudit, item);
         audit(i, item - workspace.firstAudit[i], s);
       } else {
@@ -190,29 +187,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
     PageSelection.Slice slice = selection.slice(index);
     s.row.begin(step, op, query, slice.firstRow());
     int chunk = item - workspace.firstItem[index];
-    if (phase == Phase.WHOLE) {
-      attendWhole(slice, chunk, s, workspace.parts, item * partSize);
-    } else {
-      attend(slice, chunk, s, workspace.parts, item * partSize);
-    }
+    attend(slice, chunk, s, workspace.parts, item * partSize);
     if (workspace.unfinished.decrementAndGet(index) == 0) {
       finish(slice, index, s);
-    }
-  }
-
-  /** A chunk of which everything is read. */
-  private void attendWhole(
-      PageSelection.Slice slice, int chunk, Scratch s, float[] part, int at) {
-    int first = chunk * SelectionRow.CHUNK_ENTRIES;
-    int count = 0;
-    for (int e = first; e < s.row.chunkEnd(chunk); e++) {
-      count = collect(s.row.visible(e), e, s.tokens, count);
-    }
-    clear(part, at);
-    if (count > 0) {
-      int kvHead = slice.firstHead() / groupHeads;
-      weigh(slice, kvHead, count, s, part, at);
-      addTokens(kvHead, count, count, s, part, at);
     }
   }
 
@@ -310,13 +287,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
 
   /** Adds page means with their weights: a part of its own, which is merged. */
   private void addMeans(
-      PageSelection.Slice slice,
-      int kvHead,
-      int first,
-      int end,
-      Scratch s,
-      float[] part,
-      int at) {
+      PageSelection.Slice slice, int kvHead, int first, int end, Scratch s, float[] part, int at) {
     int count = 0;
     for (int e = first; e < end; e++) {
       boolean any = false;
@@ -438,7 +409,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     for (int item = workspace.firstItem[index]; item < workspace.firstItem[index + 1]; item++) {
       merge(totals, at, workspace.parts, item * partSize);
     }
-    if (slice.samples() > 0 && phase == Phase.LISTED) {
+    if (slice.samples() > 0) {
       return;
     }
     int to = (slice.firstRow() * op.heads() + slice.firstHead()) * valueSize;
@@ -473,7 +444,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
             (slice.firstRow() * op.heads() + slice.firstHead() + h) * valueSize);
     slice.bound()[h] = Math.nextUp((float) bound);
     if (!(bound <= wanted.epsilon())) {
-      workspace.failed[index] = true;
+      failed.failed[index] = true;
     }
   }
 }

@@ -223,8 +223,7 @@ final class Plan {
       }
       case Op.SelectPages o ->
           parts.add(
-              new Part.Whole(
-                  new SelectStage(o, of(o.query()), selection(o.out()), choosing)));
+              new Part.Whole(new SelectStage(o, of(o.query()), selection(o.out()), choosing)));
       case Op.Attention o -> attend(o, kv.layers().get(o.layer()), parts);
       case Op.FeedForward o -> feedForward(o, parts);
       case Op.Add o ->
@@ -244,7 +243,7 @@ final class Plan {
     if (op.pages() != null) {
       parts.add(
           new Part.Whole(
-              new ListAttention(step, op, layer, selection, query, out, lists)));
+              new ListAttention(step, op, layer, selection, query, out, lists, attention)));
       parts.add(
           new Part.Whole(
               new AttentionStage(step, op, layer, selection, true, query, out, attention)));

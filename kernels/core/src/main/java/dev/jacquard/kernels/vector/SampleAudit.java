@@ -125,8 +125,7 @@ final class SampleAudit {
         memory,
         kv.offset(Part.MEANS, row.layer(), page, kvHead),
         Float.float16ToFloat(
-            memory.get(
-                Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, row.layer(), page, kvHead))),
+            memory.get(Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, row.layer(), page, kvHead))),
         size,
         mean,
         0);

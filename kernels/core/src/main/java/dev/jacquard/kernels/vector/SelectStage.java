@@ -43,6 +43,8 @@ final class SelectStage implements Stage {
         selections.row().begin(step, op, query, first);
         selections.budgeted().select(out, coverage, step.pool());
       }
+      case Exactness.Budgeted(double _, double coverage) when sketched && coverage < 1 ->
+          selectBlocks(step, first, count, coverage);
       case Exactness.Budgeted _ -> {}
       case Exactness.Verified wanted when one && sketched -> {
         selections.row().begin(step, op, query, first);
@@ -54,6 +56,22 @@ final class SelectStage implements Stage {
         selections.certified().select(out, epsilon, step.pool());
       }
       case Exactness.Certified _ -> {}
+    }
+  }
+
+  private void selectBlocks(Step step, int first, int count, double coverage) {
+    StepInputs inputs = step.inputs();
+    int row = first;
+    while (row < first + count) {
+      int start = row;
+      int block = inputs.position(start) / BlockSelection.ROWS;
+      while (row < first + count && inputs.position(row) / BlockSelection.ROWS == block) {
+        row++;
+      }
+      if (inputs.position(start) >= BlockSelection.FIRST_POSITION) {
+        selections.row().begin(step, op, query, start);
+        selections.blocks().select(out, row - start, coverage, step.pool());
+      }
     }
   }
 }

@@ -19,6 +19,15 @@ final class SelectionKernels {
 
   private SelectionKernels() {}
 
+  /** The largest of some sums. */
+  static short largest(short[] sums, int at, int count) {
+    ShortVector largest = ShortVector.broadcast(SUMS, Short.MIN_VALUE);
+    for (int i = at; i < at + count; i += FLOATS) {
+      largest = largest.max(ShortVector.fromArray(SUMS, sums, i));
+    }
+    return largest.reduceLanes(VectorOperators.MAX);
+  }
+
   /** Sets the bits of tokens with {@code threshold} steps or more. */
   static void keep(short[] sums, int at, short threshold, char[] fine, int first, int end) {
     for (int e = first; e < end; e++) {
@@ -54,8 +63,7 @@ final class SelectionKernels {
             ShortVector.fromArray(SUMS, sums, at + i).lt((short) 0).cast(FLOAT);
         FloatVector.fromArray(FLOAT, scores, i)
             .sub(largest)
-            .blend(
-                Float.NEGATIVE_INFINITY, VectorMask.fromLong(FLOAT, fine[e] >> lane).or(none))
+            .blend(Float.NEGATIVE_INFINITY, VectorMask.fromLong(FLOAT, fine[e] >> lane).or(none))
             .intoArray(scores, i);
       }
     }
@@ -67,8 +75,7 @@ final class SelectionKernels {
     for (int i = from; i < to; i += FLOATS) {
       FloatVector x = FloatVector.fromArray(FLOAT, scores, i);
       largest =
-          largest.max(
-              x.abs().blend(0f, x.compare(VectorOperators.EQ, Float.NEGATIVE_INFINITY)));
+          largest.max(x.abs().blend(0f, x.compare(VectorOperators.EQ, Float.NEGATIVE_INFINITY)));
     }
     return largest.reduceLanes(VectorOperators.MAX);
   }

@@ -56,6 +56,22 @@ final class SelectionRow {
     begin(step, op.layer(), op.heads(), op.scale(), op.softCap(), queries, index);
   }
 
+  /** The row {@code offset} rows behind another of the same sequence. */
+  void begin(SelectionRow other, int offset) {
+    kv = other.kv;
+    view = other.view;
+    query = other.query;
+    layerIndex = other.layerIndex;
+    kvHeads = other.kvHeads;
+    groupHeads = other.groupHeads;
+    keySize = other.keySize;
+    valueSize = other.valueSize;
+    scale = other.scale;
+    softCap = other.softCap;
+    row = other.row + offset;
+    position = other.position + offset;
+  }
+
   private void begin(
       Step step, int layer, int heads, float factor, float cap, float[] queries, int index) {
     Q8KvStorage storage = (Q8KvStorage) step.kv();

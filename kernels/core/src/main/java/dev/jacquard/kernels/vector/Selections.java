@@ -5,13 +5,15 @@ final class Selections {
   private final SelectionRow row = new SelectionRow();
   private final BudgetedSelection budgeted;
   private final CertifiedSelection certified;
+  private final BlockSelection blocks;
 
   Selections(int threads) {
     budgeted = new BudgetedSelection(row, threads);
     certified = new CertifiedSelection(row, threads);
+    blocks = new BlockSelection(row, threads);
   }
 
-  /** The row that is chosen for. */
+  /** The row that is chosen for, or the first of a block. */
   SelectionRow row() {
     return row;
   }
@@ -22,5 +24,9 @@ final class Selections {
 
   CertifiedSelection certified() {
     return certified;
+  }
+
+  BlockSelection blocks() {
+    return blocks;
   }
 }

@@ -17,8 +17,8 @@ import jdk.incubator.vector.VectorShuffle;
  * {@code upper} the upper one, and {@code all − 256·upper} is the sum of the lower ones.
  *
  * <p>Indices wrap around at the length of a vector, and tables are repeated every 16 bytes, so that
- * nobody has to mask the other nibble away. Whole numbers, hence the same at every width. A shift by a vector of counts is one
- * instruction; a shift by a number is three in the code of JDK 25.
+ * nobody has to mask the other nibble away. Whole numbers, hence the same at every width. A shift
+ * by a vector of counts is one instruction; a shift by a number is three in the code of JDK 25.
  */
 final class SketchScan {
   /** Tokens of a quad of pages. */
@@ -67,39 +67,31 @@ final class SketchScan {
         int t = at + i * 2 * SketchTables.TABLE;
         ShortVector sum =
             low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(
-                    high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
                 .reinterpretAsShorts();
         all0 = all0.add(sum);
-        upper0 =
-            upper0.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
+        upper0 = upper0.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
             low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(
-                    high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
                 .reinterpretAsShorts();
         all1 = all1.add(sum);
-        upper1 =
-            upper1.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
+        upper1 = upper1.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
             low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(
-                    high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
                 .reinterpretAsShorts();
         all2 = all2.add(sum);
-        upper2 =
-            upper2.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
+        upper2 = upper2.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
             low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(
-                    high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
                 .reinterpretAsShorts();
         all3 = all3.add(sum);
-        upper3 =
-            upper3.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
+        upper3 = upper3.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
       }
       ShortVector eight = ShortVector.broadcast(SHORT, 8);
       int s = to + lane;
@@ -143,14 +135,12 @@ final class SketchScan {
         int t = at + i * 2 * SketchTables.TABLE;
         ShortVector sum =
             low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(
-                    high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
                 .reinterpretAsShorts();
         all = all.add(sum);
         upper = upper.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
       }
-      all =
-          all.sub(upper.lanewise(VectorOperators.LSHL, ShortVector.broadcast(SHORT, 8)));
+      all = all.sub(upper.lanewise(VectorOperators.LSHL, ShortVector.broadcast(SHORT, 8)));
       all.rearrange(FIRST, upper).intoArray(sums, to + lane);
       all.rearrange(SECOND, upper).intoArray(sums, to + lane + SHORTS);
     }

@@ -91,8 +91,7 @@ final class SketchTables {
     double origin = VectorMath.dot(basis.mean(), 0, query, at, size, scratch.chains) * scale;
     int bit = 0;
     for (int c = 0; c < basis.channels(); c++) {
-      float balanced =
-          VectorMath.dot(basis.toQuery(), c * size, query, at, size, scratch.chains);
+      float balanced = VectorMath.dot(basis.toQuery(), c * size, query, at, size, scratch.chains);
       float one = balanced * basis.step()[c] * scale;
       int bits = basis.bits()[c];
       origin += one * (0.5 - (1 << (bits - 1)));

@@ -166,21 +166,14 @@ final class TokenKernels {
   }
 
   private static void expandCoarseHalf(
-      MemorySegment memory,
-      long planes,
-      long scales,
-      int half,
-      int first,
-      float[] target,
-      int to) {
+      MemorySegment memory, long planes, long scales, int half, int first, float[] target, int to) {
     for (int i = 0; i < half; i += CODE_COUNT) {
       float scale =
           Float.float16ToFloat(
               memory.get(Q8KvStorage.HALF, scales + (first + i) / QuantizedKv.GROUP * 2L));
       ByteVector upper = ByteVector.fromMemorySegment(CODES, memory, planes + i, ORDER);
       if (first == 0) {
-        upper =
-            upper.reinterpretAsShorts().lanewise(VectorOperators.LSHL, 4).reinterpretAsBytes();
+        upper = upper.reinterpretAsShorts().lanewise(VectorOperators.LSHL, 4).reinterpretAsBytes();
       }
       ByteVector code = upper.and((byte) 0xF0).lanewise(VectorOperators.XOR, (byte) 0x80);
       for (int part = 0; part < CODE_COUNT / FLOATS; part++) {

@@ -105,8 +105,7 @@ final class TokenScores {
     }
     for (; h < heads; h++) {
       for (int t = 0; t < tokens; t++) {
-        TokenKernels.multiply1(
-            keys, t * padded, queries, h * padded, padded, chains, t * size);
+        TokenKernels.multiply1(keys, t * padded, queries, h * padded, padded, chains, t * size);
       }
       TokenKernels.sum16(chains, 0, tokens, target, to + h * stride);
     }

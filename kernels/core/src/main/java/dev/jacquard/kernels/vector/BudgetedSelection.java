@@ -92,17 +92,14 @@ final class BudgetedSelection implements WorkerPool.Task {
     }
   }
 
-  private static boolean hasFar(PageSelection.Slice slice) {
-    for (int h = 0; h < slice.heads(); h++) {
-      boolean some = false;
-      for (int e = 0; e < slice.entries(); e++) {
-        some |= slice.far()[h * slice.entries() + e] > 0;
-      }
-      if (!some) {
-        return false;
+  /** Whether some token is not read in 8 bits. */
+  private boolean hasFar(PageSelection.Slice slice) {
+    for (int e = 0; e < slice.entries(); e++) {
+      if ((row.visible(e) & ~slice.fine()[e]) != 0) {
+        return true;
       }
     }
-    return true;
+    return false;
   }
 
   /** Adds the row's slices to {@code selection}. */
@@ -423,7 +420,9 @@ final class BudgetedSelection implements WorkerPool.Task {
     slice.sampledLog()[h] = (float) (maximum[head] + Math.log(total));
     for (int i = 0; i < samples; i++) {
       double wanted = total * ErrorAudit.uniform(seed, row.layer(), head, row.position(), i);
-      int entry = firstAbove(s.upTo, entries, wanted);
+      // Weights too small for a float leave nothing to correct: any token will do.
+      int entry =
+          total > 0 ? firstAbove(s.upTo, entries, wanted) : firstFar(slice.fine());
       double before = entry == 0 ? 0 : s.upTo[entry - 1];
       int offset = choose(head, entry, slice.fine(), wanted - before, s);
       slice.sampleToken()[h * samples + i] = entry * PAGE_TOKENS + offset;
@@ -450,17 +449,23 @@ final class BudgetedSelection implements WorkerPool.Task {
   private int choose(int head, int entry, char[] fine, double limit, Scratch s) {
     estimate(head, entry, entry + 1, fine, s);
     double sum = 0;
-    int chosen = 0;
-    for (int t = 0; t < PAGE_TOKENS; t++) {
+    int chosen = Integer.numberOfTrailingZeros(row.visible(entry) & ~fine[entry]);
+    for (int t = 0; t < PAGE_TOKENS && sum <= limit; t++) {
       if (s.weights[t] > 0) {
         chosen = t;
         sum += s.weights[t];
-        if (sum > limit) {
-          break;
-        }
       }
     }
     return chosen;
+  }
+
+  /** The first entry with a token that is not read in 8 bits. */
+  private int firstFar(char[] fine) {
+    int e = 0;
+    while ((row.visible(e) & ~fine[e]) == 0) {
+      e++;
+    }
+    return e;
   }
 
   /** The estimated score of a token. */

@@ -17,6 +17,9 @@ import java.util.Arrays;
  * estimated weight. Samples are read twice instead of being remembered. Buffers of one thread.
  */
 final class SampleAudit {
+  /** Scores and outputs are rounded once more than sums in double would be. */
+  private static final double HALF_ULP = 0x1p-24;
+
   private final TokenScores exact = new TokenScores();
   private float[] scores = {};
   private int[] tokens = {};
@@ -87,7 +90,7 @@ final class SampleAudit {
     double diameter = row.diameter(kvHead);
     return denominator > 0
         ? ErrorAudit.deviations(delta) * error / diameter
-            + row.rounding(largest, Math.sqrt(length), diameter)
+            + HALF_ULP * (2 * (largest + 2) + Math.sqrt(length) / diameter)
         : Double.NaN;
   }
 

@@ -15,7 +15,7 @@ import java.util.Arrays;
  * <p>Sketch scores are whole numbers of steps ({@link SketchTables}). So weights need no sorting: a
  * histogram counts each number, and the threshold is the one at which the counts times the weight
  * of their number reach the share. Counts are the same in any order, hence for any number of
- * threads. A row is worked through in four loops over heads or over chunks of pages; each of them
+ * threads. A row is worked through in five loops over heads or over chunks of pages; each of them
  * needs all that the one before has found.
  */
 final class BudgetedSelection implements WorkerPool.Task {
@@ -30,6 +30,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     SCAN,
     THRESHOLDS,
     LISTS,
+    WEIGHTS,
     SAMPLES
   }
 
@@ -81,7 +82,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     int samples = ErrorAudit.samples(wanted);
     boolean any = false;
     for (int head = 0; head < row.kvHeads(); head++) {
-      if (hasFar(slices[head])) {
+      if (slices[head].hasFar()) {
         slices[head].openSamples(samples);
         any = true;
       }
@@ -93,7 +94,7 @@ final class BudgetedSelection implements WorkerPool.Task {
   }
 
   /** Whether some token is not read in 8 bits. */
-  private boolean hasFar(PageSelection.Slice slice) {
+  private boolean leavesAny(PageSelection.Slice slice) {
     for (int e = 0; e < slice.entries(); e++) {
       if ((row.visible(e) & ~slice.fine()[e]) != 0) {
         return true;
@@ -109,13 +110,22 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (int head = 0; head < row.kvHeads(); head++) {
       slices[head] =
           selection.add(row.row(), 1, head * row.groupHeads(), row.groupHeads(), row.view());
-      slices[head].openFar();
     }
     int chunks = row.kvHeads() * row.chunks();
     run(Phase.QUERIES, row.heads(), pool);
     run(Phase.SCAN, chunks, pool);
     run(Phase.THRESHOLDS, row.heads(), pool);
     run(Phase.LISTS, chunks, pool);
+    boolean any = false;
+    for (int head = 0; head < row.kvHeads(); head++) {
+      if (leavesAny(slices[head])) {
+        slices[head].openFar();
+        any = true;
+      }
+    }
+    if (any) {
+      run(Phase.WEIGHTS, chunks, pool);
+    }
   }
 
   private void reserve() {
@@ -176,7 +186,8 @@ final class BudgetedSelection implements WorkerPool.Task {
         case SCAN -> scan(item / row.chunks(), item % row.chunks(), s);
         case THRESHOLDS -> findThreshold(item, s);
         case SAMPLES -> sample(item / row.groupHeads(), item % row.groupHeads(), s);
-        case LISTS -> list(item / row.chunks(), item % row.chunks(), s);
+        case LISTS -> list(item / row.chunks(), item % row.chunks());
+        case WEIGHTS -> weighMeans(item / row.chunks(), item % row.chunks(), s);
       }
     }
   }
@@ -369,7 +380,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     return lowest;
   }
 
-  private void list(int kvHead, int chunk, Scratch s) {
+  private void list(int kvHead, int chunk) {
     PageSelection.Slice slice = slices[kvHead];
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
@@ -378,6 +389,16 @@ final class BudgetedSelection implements WorkerPool.Task {
       SelectionKernels.keep(
           sums, h * stride + first * PAGE_TOKENS, threshold[h], slice.fine(), first, end);
     }
+  }
+
+  private void weighMeans(int kvHead, int chunk, Scratch s) {
+    PageSelection.Slice slice = slices[kvHead];
+    if (!slice.hasFar()) {
+      return;
+    }
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = row.chunkEnd(chunk);
+    int firstHead = kvHead * row.groupHeads();
     for (int h = 0; h < row.groupHeads(); h++) {
       estimate(firstHead + h, first, end, slice.fine(), s);
       slice.farLog()[h] = maximum[firstHead + h];

@@ -8,6 +8,8 @@ import dev.jacquard.kernels.parallel.WorkerPool;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The list of {@link dev.jacquard.kernels.Exactness.Certified} for one row: exact scores of all
@@ -53,8 +55,6 @@ final class CertifiedSelection implements WorkerPool.Task {
 
   /** Buffers of a thread. */
   private static final class Scratch {
-    final TokenScores exact = new TokenScores();
-    final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
     final float[] residuals = new float[SelectionRow.CHUNK_TOKENS];
     final float[] far = new float[SelectionRow.CHUNK_TOKENS];
@@ -73,7 +73,9 @@ final class CertifiedSelection implements WorkerPool.Task {
   }
 
   private final SelectionRow row;
+  private final AttentionWorkspace workspace;
   private final Scratch[] scratch;
+  private @Nullable AttentionBlocks blocks;
   private Phase phase = Phase.SCORES;
   private PageSelection.Slice[] slices = {};
   private PageNumbers[] numbers = {};
@@ -103,9 +105,11 @@ final class CertifiedSelection implements WorkerPool.Task {
    * For any row.
    *
    * @param row what to choose for; the caller sets it before each {@link #select}
+   * @param workspace buffers of dense attention, whose kernels read the keys
    */
-  CertifiedSelection(SelectionRow row, int threads) {
+  CertifiedSelection(SelectionRow row, int threads, AttentionWorkspace workspace) {
     this.row = row;
+    this.workspace = workspace;
     scratch = new Scratch[threads];
     Arrays.setAll(scratch, i -> new Scratch());
   }
@@ -115,8 +119,13 @@ final class CertifiedSelection implements WorkerPool.Task {
     nextScores = 0;
   }
 
-  /** Adds the row's slices to {@code selection}; they refer to buffers of this object. */
-  void select(PageSelection selection, double epsilon, WorkerPool pool) {
+  /**
+   * Adds the row's slices to {@code selection}; they refer to buffers of this object.
+   *
+   * @param keys of the row's layer
+   */
+  void select(PageSelection selection, double epsilon, AttentionBlocks keys, WorkerPool pool) {
+    blocks = keys;
     reserve();
     for (int head = 0; head < row.kvHeads(); head++) {
       slices[head] =
@@ -207,7 +216,8 @@ final class CertifiedSelection implements WorkerPool.Task {
     Scratch s = scratch[thread];
     for (int item = from; item < to; item++) {
       switch (phase) {
-        case SCORES -> score(item / row.chunks(), item % row.chunks(), s);
+        case SCORES ->
+            score(item / row.chunks(), item % row.chunks(), workspace.scratch(thread));
         case BINS -> count(item / row.chunks(), item % row.chunks(), s);
         case TIERS -> findTiers(item);
         case MASKS -> mark(item / row.chunks(), item % row.chunks(), s);
@@ -215,18 +225,13 @@ final class CertifiedSelection implements WorkerPool.Task {
     }
   }
 
-  private void score(int kvHead, int chunk, Scratch s) {
+  private void score(int kvHead, int chunk, AttentionWorkspace.Scratch buffers) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     int count = (end - first) * PAGE_TOKENS;
     int from = first * PAGE_TOKENS;
-    for (int i = 0; i < count; i++) {
-      s.tokens[i] = from + i;
-    }
     float[] target = scores[kvHead];
-    s.exact.ask(row, kvHead * row.groupHeads(), row.groupHeads());
-    s.exact.score(
-        row.kv(), row.view(), row.layer(), kvHead, s.tokens, 0, count, target, from, stride);
+    scoreAll(kvHead, first, end, buffers, target);
     for (int e = first; e < end; e++) {
       int visible = row.visible(e);
       for (int t = 0; visible != 0xFFFF && t < PAGE_TOKENS; t++) {
@@ -244,6 +249,37 @@ final class CertifiedSelection implements WorkerPool.Task {
       chunkMagnitude[to] = SelectionKernels.magnitude(target, at, at + count);
     }
     describe(kvHead, first, end, numbers[kvHead * row.chunks() + chunk]);
+  }
+
+  /** Exact scores of all tokens of some entries, whole pages at a time as dense attention does. */
+  private void scoreAll(
+      int kvHead, int first, int end, AttentionWorkspace.Scratch buffers, float[] target) {
+    AttentionBlocks keys = Objects.requireNonNull(blocks);
+    int filled = keys.queryStride();
+    for (int h = 0; h < row.groupHeads(); h++) {
+      int from = row.queryAt(kvHead * row.groupHeads() + h);
+      for (int i = 0; i < row.keySize(); i++) {
+        buffers.queries[h * filled + i] = row.query()[from + i] * row.scale();
+      }
+      Arrays.fill(buffers.queries, h * filled + row.keySize(), (h + 1) * filled, 0);
+    }
+    for (int e = first; e < end; ) {
+      int pages = end - e >= AttentionStage.BLOCK_PAGES ? AttentionStage.BLOCK_PAGES : 1;
+      for (int i = 0; i < pages; i++) {
+        keys.loadKeys(buffers, row.view().page(e + i), kvHead, i);
+      }
+      keys.score(buffers, pages, row.groupHeads(), target, e * PAGE_TOKENS, stride);
+      e += pages;
+    }
+    if (row.softCap() != 0) {
+      for (int h = 0; h < row.groupHeads(); h++) {
+        VectorMath.cap(
+            target,
+            h * stride + first * PAGE_TOKENS,
+            (end - first) * PAGE_TOKENS,
+            row.softCap());
+      }
+    }
   }
 
   /** Spread, lengths, radii and residuals of the closed pages; the latter two are a sample. */

@@ -65,7 +65,7 @@ final class Plan {
     chains = new float[threads][VectorMath.CHAINS];
     x = activations(program);
     attention = attentionWorkspace(program, threads);
-    choosing = new Selections(threads);
+    choosing = new Selections(threads, attention);
     lists = new ListAttention.Workspace(threads);
     List<List<Part>> parts = new ArrayList<>();
     for (Op op : program.ops()) {
@@ -223,7 +223,12 @@ final class Plan {
       }
       case Op.SelectPages o ->
           parts.add(
-              new Part.Whole(new SelectStage(o, of(o.query()), selection(o.out()), choosing)));
+              new Part.Whole(new SelectStage(
+                      o,
+                      of(o.query()),
+                      selection(o.out()),
+                      choosing,
+                      new Q8Blocks(step, o.layer(), kv.layers().get(o.layer())))));
       case Op.Attention o -> attend(o, kv.layers().get(o.layer()), parts);
       case Op.FeedForward o -> feedForward(o, parts);
       case Op.Add o ->

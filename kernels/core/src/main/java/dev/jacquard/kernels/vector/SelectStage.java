@@ -11,8 +11,10 @@ final class SelectStage implements Stage {
   private final float[] query;
   private final PageSelection out;
   private final Selections selections;
+  private final AttentionBlocks keys;
 
-  SelectStage(Op.SelectPages op, float[] query, PageSelection out, Selections selections) {
+  SelectStage(Op.SelectPages op, float[] query, PageSelection out, Selections selections, AttentionBlocks keys) {
+    this.keys = keys;
     this.op = op;
     this.query = query;
     this.out = out;
@@ -53,7 +55,7 @@ final class SelectStage implements Stage {
       case Exactness.Verified _ -> {}
       case Exactness.Certified(double epsilon) when one -> {
         selections.row().begin(step, op, query, first);
-        selections.certified().select(out, epsilon, step.pool());
+        selections.certified().select(out, epsilon, keys, step.pool());
       }
       case Exactness.Certified _ -> {}
     }

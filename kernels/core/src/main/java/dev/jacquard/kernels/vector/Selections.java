@@ -7,9 +7,9 @@ final class Selections {
   private final CertifiedSelection certified;
   private final BlockSelection blocks;
 
-  Selections(int threads) {
+  Selections(int threads, AttentionWorkspace workspace) {
     budgeted = new BudgetedSelection(row, threads);
-    certified = new CertifiedSelection(row, threads);
+    certified = new CertifiedSelection(row, threads, workspace);
     blocks = new BlockSelection(row, threads);
   }
 

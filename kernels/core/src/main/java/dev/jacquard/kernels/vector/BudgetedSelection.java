@@ -442,8 +442,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (int i = 0; i < samples; i++) {
       double wanted = total * ErrorAudit.uniform(seed, row.layer(), head, row.position(), i);
       // Weights too small for a float leave nothing to correct: any token will do.
-      int entry =
-          total > 0 ? firstAbove(s.upTo, entries, wanted) : firstFar(slice.fine());
+      int entry = total > 0 ? firstAbove(s.upTo, entries, wanted) : firstFar(slice.fine());
       double before = entry == 0 ? 0 : s.upTo[entry - 1];
       int offset = choose(head, entry, slice.fine(), wanted - before, s);
       slice.sampleToken()[h * samples + i] = entry * PAGE_TOKENS + offset;

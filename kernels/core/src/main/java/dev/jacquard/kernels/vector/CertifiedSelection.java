@@ -216,8 +216,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     Scratch s = scratch[thread];
     for (int item = from; item < to; item++) {
       switch (phase) {
-        case SCORES ->
-            score(item / row.chunks(), item % row.chunks(), workspace.scratch(thread));
+        case SCORES -> score(item / row.chunks(), item % row.chunks(), workspace.scratch(thread));
         case BINS -> count(item / row.chunks(), item % row.chunks(), s);
         case TIERS -> findTiers(item);
         case MASKS -> mark(item / row.chunks(), item % row.chunks(), s);
@@ -274,10 +273,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     if (row.softCap() != 0) {
       for (int h = 0; h < row.groupHeads(); h++) {
         VectorMath.cap(
-            target,
-            h * stride + first * PAGE_TOKENS,
-            (end - first) * PAGE_TOKENS,
-            row.softCap());
+            target, h * stride + first * PAGE_TOKENS, (end - first) * PAGE_TOKENS, row.softCap());
       }
     }
   }

@@ -189,7 +189,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     int chunk = item - workspace.firstItem[index];
     attend(slice, chunk, s, workspace.parts, item * partSize);
     if (workspace.unfinished.decrementAndGet(index) == 0) {
-      finish(slice, index, s);
+      finish(slice, index);
     }
   }
 
@@ -402,7 +402,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
   }
 
   /** Merges the chunks of a slice, and writes the row's output if there is no audit to come. */
-  private void finish(PageSelection.Slice slice, int index, Scratch s) {
+  private void finish(PageSelection.Slice slice, int index) {
     float[] totals = workspace.totals;
     int at = index * partSize;
     clear(totals, at);

@@ -223,7 +223,8 @@ final class Plan {
       }
       case Op.SelectPages o ->
           parts.add(
-              new Part.Whole(new SelectStage(
+              new Part.Whole(
+                  new SelectStage(
                       o,
                       of(o.query()),
                       selection(o.out()),

@@ -13,7 +13,12 @@ final class SelectStage implements Stage {
   private final Selections selections;
   private final AttentionBlocks keys;
 
-  SelectStage(Op.SelectPages op, float[] query, PageSelection out, Selections selections, AttentionBlocks keys) {
+  SelectStage(
+      Op.SelectPages op,
+      float[] query,
+      PageSelection out,
+      Selections selections,
+      AttentionBlocks keys) {
     this.keys = keys;
     this.op = op;
     this.query = query;

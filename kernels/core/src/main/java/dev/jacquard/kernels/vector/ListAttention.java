@@ -11,6 +11,7 @@ import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
@@ -25,6 +26,9 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
 final class ListAttention implements Stage, WorkerPool.Task {
   /** Values that are expanded together. */
   private static final int BLOCK = 16;
+
+  /** Bytes of a line of the caches. */
+  private static final int LINE = 64;
 
   private final Step step;
   private final Op.Attention op;
@@ -87,6 +91,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
     final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
     final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
+    /** What was touched, so that touching it is not dropped. */
+    int touched;
+
     float[] weights = {};
     float[] farWeights = {};
     float[] values = {};
@@ -209,12 +216,47 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
     clear(part, at);
     if (count > 0) {
+      touch(kvHead, count, s);
       weigh(slice, kvHead, count, s, part, at);
       addTokens(kvHead, fine, count, s, part, at);
     }
     if (slice.hasFar()) {
       addMeans(slice, kvHead, first, end, s, part, at);
     }
+  }
+
+  /**
+   * Reads a byte of every line that the tokens lie in. Their misses then overlap, while expansion
+   * would take one token's after the other's.
+   */
+  private void touch(int kvHead, int count, Scratch s) {
+    Q8KvStorage kv = s.row.kv();
+    int keySize = s.row.keySize();
+    int keyScales = Short.BYTES * QuantizedKv.groups(keySize);
+    int planes = 2 * Q8KvStorage.plane(valueSize);
+    int valueScales = Short.BYTES * QuantizedKv.groups(valueSize);
+    int sum = 0;
+    for (int i = 0; i < count; ) {
+      int entry = s.tokens[i] / PAGE_TOKENS;
+      int page = s.row.view().page(entry);
+      MemorySegment memory = kv.memory(op.layer(), page);
+      long keyAt = kv.offset(Part.KEYS, op.layer(), page, kvHead);
+      long keyScaleAt = kv.offset(Part.KEY_SCALES, op.layer(), page, kvHead);
+      long valueAt = kv.offset(Part.VALUES, op.layer(), page, kvHead);
+      long valueScaleAt = kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead);
+      for (; i < count && s.tokens[i] / PAGE_TOKENS == entry; i++) {
+        long token = s.tokens[i] % PAGE_TOKENS;
+        sum += memory.get(ValueLayout.JAVA_BYTE, keyScaleAt + token * keyScales);
+        sum += memory.get(ValueLayout.JAVA_BYTE, valueScaleAt + token * valueScales);
+        for (int j = 0; j < keySize; j += LINE) {
+          sum += memory.get(ValueLayout.JAVA_BYTE, keyAt + token * keySize + j);
+        }
+        for (int j = 0; j < planes; j += LINE) {
+          sum += memory.get(ValueLayout.JAVA_BYTE, valueAt + token * planes + j);
+        }
+      }
+    }
+    s.touched = sum;
   }
 
   private static int collect(int bits, int entry, int[] tokens, int count) {

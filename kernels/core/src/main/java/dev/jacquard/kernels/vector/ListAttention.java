@@ -91,7 +91,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
     final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
     final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
+
     /** What was touched, so that touching it is not dropped. */
+    @SuppressWarnings("UnusedVariable") // writing it is what it is for
     int touched;
 
     float[] weights = {};

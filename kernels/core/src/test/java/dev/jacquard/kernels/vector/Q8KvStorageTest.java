@@ -255,6 +255,33 @@ class Q8KvStorageTest {
   }
 
   @Test
+  void kernelsStayInTheSlabOnItsLastPage() {
+    for (int layer = 0; layer < SPEC.layers().size(); layer++) {
+      KvSpec.Layer l = SPEC.layers().get(layer);
+      kv.grow(kv.group(layer), 1);
+      int last = kv.pages(kv.group(layer)) - 1;
+      int head = l.heads() - 1;
+      float[] keys = numbers(l.heads() * l.keySize(), 0, 0);
+      float[] values = numbers(l.heads() * l.valueSize(), 0, 0);
+      kv.write(layer, last, PAGE_TOKENS - 1, keys, 0, values, 0);
+      MemorySegment memory = kv.memory(layer, last);
+      int[] words = new int[Q8KeyKernels.pageWords(Q8KeyKernels.filled(l.keySize()))];
+      long at = kv.offset(Part.KEYS, layer, last, head);
+      Q8KeyKernels.transpose(memory, at, l.keySize(), words, 0);
+      long code = at + (long) (PAGE_TOKENS - 1) * l.keySize();
+      assertEquals(memory.get(ValueLayout.JAVA_BYTE, code), (byte) words[PAGE_TOKENS - 1]);
+      int stride = Q8ValueKernels.filled(l.valueSize());
+      byte[] codes = new byte[PAGE_TOKENS * stride];
+      at = kv.offset(Part.VALUES, layer, last, head);
+      Q8ValueKernels.join(
+          memory, at, Q8KvStorage.plane(l.valueSize()), PAGE_TOKENS, codes, 0, stride);
+      float[] value = new float[l.valueSize()];
+      kv.readValue(layer, last, PAGE_TOKENS - 1, head, value, 0);
+      assertEquals(Math.signum(value[0]), Math.signum(codes[(PAGE_TOKENS - 1) * stride]));
+    }
+  }
+
+  @Test
   void basesMustFit() {
     List<SketchBasis> bases = SketchBases.of(SPEC.layers().get(0), 1);
     assertFalse(kv.sketched(0));

@@ -7,5 +7,6 @@ module dev.jacquard.runtime {
   exports dev.jacquard.architecture;
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
+  exports dev.jacquard.evaluation.attention;
   exports dev.jacquard.session;
 }

@@ -49,7 +49,7 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public KvStorage allocateKv(KvSpec spec, KvFormat format) {
-    return new ReferenceKvStorage(spec, format);
+    return ReferenceKvStorage.allocate(spec, format);
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.PageList;
@@ -16,6 +17,7 @@ import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import dev.jacquard.tensor.Tensor;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +26,9 @@ import org.jspecify.annotations.Nullable;
 /** A program that is interpreted op by op. Slots are row-major arrays. */
 final class ReferenceExecutable implements Executable {
   private static final double SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+
+  /** No slice: rows read all that they see. */
+  private static final PageSelection EVERYTHING = new PageSelection();
 
   private final Program program;
   private final CompileOptions options;
@@ -37,6 +42,7 @@ final class ReferenceExecutable implements Executable {
   private final float[] gate;
 
   private final float[] up;
+  private final PageSelector selector;
   private final ScalarAttention attention;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
   private final AttentionReport report;
@@ -66,6 +72,7 @@ final class ReferenceExecutable implements Executable {
     up = allocate("up", rows, hidden);
     int columns = program.weights().stream().mapToInt(Weight::columns).max().orElse(0);
     weightRows = new float[pool.threads()][columns];
+    selector = new PageSelector(pool);
     attention = new ScalarAttention(pool);
   }
 
@@ -101,6 +108,7 @@ final class ReferenceExecutable implements Executable {
   @Override
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     ReferenceKvStorage storage = check(inputs, kv);
+    report.clear(inputs.rows());
     try {
       List<Op> ops = program.ops();
       for (int i = 0; i < ops.size(); i++) {
@@ -127,6 +135,13 @@ final class ReferenceExecutable implements Executable {
     if (!(kv instanceof ReferenceKvStorage storage) || !kv.spec().equals(program.kv())) {
       throw new IllegalArgumentException("the storage is of another backend or program: " + kv);
     }
+    for (int s = 0; s < inputs.sequences(); s++) {
+      if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
+        throw new IllegalArgumentException(
+            "sequence %d asks for %s, which reads a cache in %s; this one is in %s: keep keys and values in %s, or ask for DENSE"
+                .formatted(s, inputs.exactness(s), KvFormat.Q8, kv.format(), KvFormat.Q8));
+      }
+    }
     return storage;
   }
 
@@ -141,8 +156,8 @@ final class ReferenceExecutable implements Executable {
       }
       case Op.Rope o -> rope(o, inputs);
       case Op.WriteKv o -> writeKv(o, inputs, kv);
-      case Op.SelectPages o -> selectPages(o, inputs);
-      case Op.Attention o -> attention.run(o, inputs, kv, array(o.query()), array(o.out()));
+      case Op.SelectPages o -> selectPages(o, inputs, kv);
+      case Op.Attention o -> attend(o, inputs, kv);
       case Op.FeedForward o -> feedForward(o, rows(o.in(), inputs));
       case Op.Add(Slot a, Slot b, Slot out) ->
           add(array(a), array(b), array(out), rows(out, inputs) * out.width());
@@ -306,16 +321,31 @@ final class ReferenceExecutable implements Executable {
           r * op.key().width(),
           array(op.value()),
           r * op.value().width());
+      if (kv instanceof QuantizedKvStorage quantized && lastInPage(inputs, group, r)) {
+        quantized.summariseLayer(
+            op.layer(), inputs.writePage(group, r), inputs.writeOffset(group, r) + 1);
+      }
     }
   }
 
-  private void selectPages(Op.SelectPages op, StepInputs inputs) {
-    pages(op.out()).clear();
-    for (int s = 0; s < inputs.sequences(); s++) {
-      if (!(inputs.exactness(s) instanceof Exactness.Dense)) {
-        throw new BackendException("only DENSE attention runs on this backend yet");
-      }
+  /** Whether the next row is written to another page. */
+  private static boolean lastInPage(StepInputs inputs, int group, int row) {
+    return row + 1 == inputs.rows()
+        || inputs.writePage(group, row + 1) != inputs.writePage(group, row);
+  }
+
+  private void selectPages(Op.SelectPages op, StepInputs inputs, ReferenceKvStorage kv) {
+    if (kv instanceof QuantizedKvStorage quantized) {
+      selector.run(op, inputs, quantized, array(op.query()), pages(op.out()));
+    } else {
+      pages(op.out()).clear();
     }
+  }
+
+  private void attend(Op.Attention op, StepInputs inputs, ReferenceKvStorage kv) {
+    PageSelection chosen = op.pages() == null ? EVERYTHING : pages(op.pages());
+    BitSet escalated = attention.run(op, inputs, kv, chosen, array(op.query()), array(op.out()));
+    new ReadingCount(op, inputs, kv, chosen, escalated, report).add();
   }
 
   private void feedForward(Op.FeedForward op, int n) {

@@ -1,153 +1,136 @@
 package dev.jacquard.kernels.reference;
 
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvSpec;
-import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.parallel.WorkerPool;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
 
-/** Softmax attention in two passes over the visible tokens: all scores first, then the values. */
+/**
+ * {@link Op.Attention}: softmax attention in two passes over the tokens that are read, all scores
+ * first, then the values. Heads that no slice covers read everything.
+ */
 final class ScalarAttention {
   private final WorkerPool pool;
-  private final Scratch[] scratch;
 
   ScalarAttention(WorkerPool pool) {
     this.pool = pool;
-    scratch = new Scratch[pool.threads()];
-    Arrays.setAll(scratch, i -> new Scratch());
   }
 
-  /** Buffers of a thread, grown when a longer sequence or a larger head comes along. */
-  private static final class Scratch {
-    float[] vector = {};
-    double[] scores = {};
-    double[] sum = {};
-
-    void reserve(int size, int tokens, int sums) {
-      if (vector.length < size) {
-        vector = new float[size];
-      }
-      if (scores.length < tokens) {
-        scores = new double[Math.max(tokens, 2 * scores.length)];
-      }
-      if (sum.length < sums) {
-        sum = new double[sums];
-      }
-    }
+  /**
+   * Some heads of a row that read one key/value head together.
+   *
+   * @param slice index of the slice that says what they read, or {@link #WHOLE}
+   */
+  private record Part(int row, int firstHead, int heads, int slice) {
+    static final int WHOLE = -1;
   }
 
-  void run(Op.Attention op, StepInputs inputs, ReferenceKvStorage kv, float[] query, float[] out) {
-    int kvHeads = kv.spec().layers().get(op.layer()).heads();
-    pool.run(
-        inputs.rows() * kvHeads,
-        1,
-        (from, to, thread) -> {
-          for (int i = from; i < to; i++) {
-            run(op, inputs, kv, i / kvHeads, i % kvHeads, query, out, scratch[thread]);
-          }
-        });
-  }
-
-  /** All query heads of one row that read key/value head {@code kvHead}. */
-  private static void run(
+  /**
+   * Computes all rows.
+   *
+   * @param pages what was chosen; empty to read everything
+   * @return the slices whose audit failed: their heads read everything
+   */
+  BitSet run(
       Op.Attention op,
       StepInputs inputs,
       ReferenceKvStorage kv,
-      int row,
-      int kvHead,
+      PageSelection pages,
       float[] query,
-      float[] out,
-      Scratch scratch) {
-    KvSpec.Layer layer = kv.spec().layers().get(op.layer());
-    KvView view = inputs.view(inputs.sequence(row), kv.groupOf(op.layer()));
-    int keySize = layer.keySize();
-    int valueSize = layer.valueSize();
+      float[] out) {
+    List<Part> parts = parts(op, inputs, kv.layer(op.layer()), pages);
+    boolean[] failed = new boolean[parts.size()];
+    pool.run(
+        parts.size(),
+        1,
+        (from, to, thread) -> {
+          for (int i = from; i < to; i++) {
+            failed[i] = !attend(op, inputs, kv, pages, parts.get(i), query, out);
+          }
+        });
+    BitSet escalated = new BitSet();
+    for (int i = 0; i < failed.length; i++) {
+      if (failed[i]) {
+        escalated.set(parts.get(i).slice);
+      }
+    }
+    return escalated;
+  }
+
+  private static List<Part> parts(
+      Op.Attention op, StepInputs inputs, KvSpec.Layer layer, PageSelection pages) {
+    List<Part> parts = new ArrayList<>();
+    BitSet covered = new BitSet(inputs.rows() * op.heads());
+    for (int s = 0; s < pages.size(); s++) {
+      PageSelection.Slice slice = pages.slice(s);
+      for (int row = slice.firstRow(); row < slice.firstRow() + slice.rows(); row++) {
+        int first = row * op.heads() + slice.firstHead();
+        covered.set(first, first + slice.heads());
+        parts.add(new Part(row, slice.firstHead(), slice.heads(), s));
+      }
+    }
     int shared = op.heads() / layer.heads();
+    for (int first = 0; first < inputs.rows() * op.heads(); first += shared) {
+      int end = first + shared;
+      for (int h = covered.nextClearBit(first); h < end; h = covered.nextClearBit(h)) {
+        int taken = covered.nextSetBit(h);
+        int next = taken < 0 ? end : Math.min(taken, end);
+        parts.add(new Part(h / op.heads(), h % op.heads(), next - h, Part.WHOLE));
+        h = next;
+      }
+    }
+    return parts;
+  }
+
+  /** Computes a part; returns whether its audit, if it has one, was passed. */
+  private static boolean attend(
+      Op.Attention op,
+      StepInputs inputs,
+      ReferenceKvStorage kv,
+      PageSelection pages,
+      Part part,
+      float[] query,
+      float[] out) {
+    KvSpec.Layer layer = kv.layer(op.layer());
+    int kvHead = part.firstHead / (op.heads() / layer.heads());
+    int at = part.row * op.heads() + part.firstHead;
+    Queries queries =
+        new Queries(
+            query, at * layer.keySize(), layer.keySize(), part.heads, op.scale(), op.softCap());
+    Visible visible = visible(op, inputs, kv, part.row);
+    if (part.slice != Part.WHOLE && kv instanceof QuantizedKvStorage quantized) {
+      PageSelection.Slice slice = pages.slice(part.slice);
+      Sight sight = new Sight(quantized, op.layer(), kvHead, visible, queries);
+      SliceReader reader = new SliceReader(sight, slice);
+      double[][] scores = reader.scores();
+      double[] logs = reader.logs(scores);
+      WeightedSums sums = reader.sums(scores, logs);
+      boolean good =
+          slice.samples() == 0
+              || (inputs.exactness(inputs.sequence(part.row)) instanceof Exactness.Verified wanted
+                  && new Audit(sight, slice, wanted).correct(sums, logs));
+      if (good) {
+        sums.store(out, at * layer.valueSize());
+        return true;
+      }
+      Arrays.fill(slice.bound(), 0, slice.heads(), 0f); // what follows is DENSE
+    }
+    new WholeReader(kv, op.layer(), kvHead, visible, queries)
+        .read()
+        .store(out, at * layer.valueSize());
+    return part.slice == Part.WHOLE;
+  }
+
+  /** What a row sees. */
+  static Visible visible(Op.Attention op, StepInputs inputs, ReferenceKvStorage kv, int row) {
     int last = inputs.position(row);
     int first = op.window() == 0 ? 0 : Math.max(0, last - op.window() + 1);
-    int tokens = visible(view, first, last);
-    scratch.reserve(Math.max(keySize, valueSize), tokens * shared, valueSize * shared);
-    float[] vector = scratch.vector;
-    double[] scores = scratch.scores;
-    double[] sum = scratch.sum;
-
-    int firstQuery = (row * op.heads() + kvHead * shared) * keySize;
-    int t = 0;
-    for (int e = 0; e < view.size(); e++) {
-      int end = end(view, e, last);
-      for (int offset = start(view, e, first); offset < end; offset++, t++) {
-        kv.readKey(op.layer(), view.page(e), offset, kvHead, vector, 0);
-        for (int h = 0; h < shared; h++) {
-          double score = dot(query, firstQuery + h * keySize, vector, keySize) * op.scale();
-          if (op.softCap() != 0) {
-            score = op.softCap() * Math.tanh(score / op.softCap());
-          }
-          scores[h * tokens + t] = score;
-        }
-      }
-    }
-    for (int h = 0; h < shared; h++) {
-      softmax(scores, h * tokens, tokens);
-    }
-    Arrays.fill(sum, 0, valueSize * shared, 0);
-    t = 0;
-    for (int e = 0; e < view.size(); e++) {
-      int end = end(view, e, last);
-      for (int offset = start(view, e, first); offset < end; offset++, t++) {
-        kv.readValue(op.layer(), view.page(e), offset, kvHead, vector, 0);
-        for (int h = 0; h < shared; h++) {
-          double probability = scores[h * tokens + t];
-          for (int i = 0; i < valueSize; i++) {
-            sum[h * valueSize + i] += probability * vector[i];
-          }
-        }
-      }
-    }
-    int firstOut = (row * op.heads() + kvHead * shared) * valueSize;
-    for (int i = 0; i < shared * valueSize; i++) {
-      out[firstOut + i] = (float) sum[i];
-    }
-  }
-
-  private static int visible(KvView view, int first, int last) {
-    int tokens = 0;
-    for (int e = 0; e < view.size(); e++) {
-      tokens += Math.max(0, end(view, e, last) - start(view, e, first));
-    }
-    return tokens;
-  }
-
-  /** Offset, in its page, of the first token of an entry from position {@code first} on. */
-  private static int start(KvView view, int entry, int first) {
-    return Math.max(0, first - view.firstPosition(entry));
-  }
-
-  /** Offset behind the last token of an entry up to position {@code last}. */
-  private static int end(KvView view, int entry, int last) {
-    return Math.min(view.length(entry), last + 1 - view.firstPosition(entry));
-  }
-
-  private static double dot(float[] a, int from, float[] b, int count) {
-    double sum = 0;
-    for (int i = 0; i < count; i++) {
-      sum += (double) a[from + i] * b[i];
-    }
-    return sum;
-  }
-
-  private static void softmax(double[] x, int from, int count) {
-    double max = Double.NEGATIVE_INFINITY;
-    for (int i = from; i < from + count; i++) {
-      max = Math.max(max, x[i]);
-    }
-    double sum = 0;
-    for (int i = from; i < from + count; i++) {
-      x[i] = Math.exp(x[i] - max);
-      sum += x[i];
-    }
-    for (int i = from; i < from + count; i++) {
-      x[i] /= sum;
-    }
+    return new Visible(inputs.view(inputs.sequence(row), kv.groupOf(op.layer())), first, last);
   }
 }

@@ -64,7 +64,7 @@ class ReferenceKvStorageTest {
       value = KvFormat.class,
       names = {"F16", "F32"})
   void everyPlaceKeepsItsOwnNumbersWhilePagesAreAddedAndCopied(KvFormat format) {
-    try (ReferenceKvStorage storage = new ReferenceKvStorage(SPEC, format)) {
+    try (ReferenceKvStorage storage = ReferenceKvStorage.allocate(SPEC, format)) {
       assertEquals(0, storage.pages(0));
       storage.grow(0, 1);
       storage.grow(1, 2);
@@ -93,7 +93,7 @@ class ReferenceKvStorageTest {
 
   @Test
   void halfPrecisionRoundsWhatIsWritten() {
-    try (ReferenceKvStorage storage = new ReferenceKvStorage(SPEC, KvFormat.F16)) {
+    try (ReferenceKvStorage storage = ReferenceKvStorage.allocate(SPEC, KvFormat.F16)) {
       storage.grow(1, 1);
       float[] key = {1 + 1e-4f, 0.1f, 1e6f, -3};
       storage.write(1, 0, 5, key, 0, key, 0);
@@ -105,7 +105,7 @@ class ReferenceKvStorageTest {
 
   @Test
   void moreMemoryThanThereIsIsAClearException() {
-    try (ReferenceKvStorage storage = new ReferenceKvStorage(SPEC, KvFormat.F32)) {
+    try (ReferenceKvStorage storage = ReferenceKvStorage.allocate(SPEC, KvFormat.F32)) {
       assertThrows(BackendException.class, () -> storage.grow(0, Integer.MAX_VALUE));
     }
   }

@@ -1,0 +1,132 @@
+package dev.jacquard.kernels.reference;
+
+import dev.jacquard.kernels.SketchBasis;
+
+/**
+ * What the query heads of one row see in one key/value head of a cache in 8 bits, and how they
+ * score it. Scores are {@code [head][place]} (see {@link Visible}); places that hold no visible
+ * token are 0 and mean nothing.
+ */
+record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Queries queries) {
+  /** Page number of an entry. */
+  int page(int entry) {
+    return visible.view().page(entry);
+  }
+
+  /** Numbers of a value. */
+  int valueSize() {
+    return kv.layer(layer).valueSize();
+  }
+
+  /** Exact scores of all visible tokens. */
+  double[][] exactScores() {
+    double[][] scores = new double[queries.count()][visible.span()];
+    float[] key = new float[queries.size()];
+    for (int e = 0; e < visible.entries(); e++) {
+      for (int t = visible.start(e); t < visible.end(e); t++) {
+        scoreExactly(e, t, key, scores);
+      }
+    }
+    return scores;
+  }
+
+  /** Scores by sketch of all visible tokens. */
+  double[][] sketchScores() {
+    return estimate(false);
+  }
+
+  /** Exact scores of the forced tokens, scores by sketch of the others. */
+  double[][] estimatedScores() {
+    return estimate(true);
+  }
+
+  private double[][] estimate(boolean forcedExactly) {
+    SketchBasis basis = kv.basis(layer, kvHead);
+    double[][] turned = new double[queries.count()][basis.channels()];
+    double[] centre = new double[queries.count()];
+    for (int h = 0; h < queries.count(); h++) {
+      centre[h] = turn(basis, h, turned[h]);
+    }
+    double[][] scores = new double[queries.count()][visible.span()];
+    float[] key = new float[queries.size()];
+    double[] sketch = new double[basis.channels()];
+    for (int e = 0; e < visible.entries(); e++) {
+      for (int t = visible.start(e); t < visible.end(e); t++) {
+        if (forcedExactly && visible.forced(e, t)) {
+          scoreExactly(e, t, key, scores);
+        } else {
+          kv.readSketch(layer, page(e), t, kvHead, sketch);
+          for (int h = 0; h < queries.count(); h++) {
+            double product = centre[h] + dot(turned[h], sketch);
+            scores[h][Visible.place(e, t)] = queries.score(product);
+          }
+        }
+      }
+    }
+    return scores;
+  }
+
+  /** Turns a query into the basis; returns its product with the mean of the keys. */
+  private double turn(SketchBasis basis, int head, double[] turned) {
+    double centre = 0;
+    for (int i = 0; i < basis.size(); i++) {
+      double q = queries.at(head, i);
+      centre += q * basis.mean()[i];
+      for (int c = 0; c < turned.length; c++) {
+        turned[c] += q * basis.toQuery()[c * basis.size() + i];
+      }
+    }
+    return centre;
+  }
+
+  private static double dot(double[] a, double[] b) {
+    double sum = 0;
+    for (int i = 0; i < a.length; i++) {
+      sum += a[i] * b[i];
+    }
+    return sum;
+  }
+
+  private void scoreExactly(int entry, int offset, float[] key, double[][] scores) {
+    kv.readKey(layer, page(entry), offset, kvHead, key, 0);
+    for (int h = 0; h < queries.count(); h++) {
+      scores[h][Visible.place(entry, offset)] = queries.score(h, key);
+    }
+  }
+
+  /** The largest score of a head; NaN if one of them is. */
+  double largest(double[] scores) {
+    double largest = Double.NEGATIVE_INFINITY;
+    for (int e = 0; e < visible.entries(); e++) {
+      for (int t = visible.start(e); t < visible.end(e); t++) {
+        largest = Math.max(largest, scores[Visible.place(e, t)]);
+      }
+    }
+    return largest;
+  }
+
+  /** The weights {@code exp(score − log)} of a head's tokens; 0 where there is none. */
+  double[] weights(double[] scores, double log) {
+    double[] weights = new double[scores.length];
+    for (int e = 0; e < visible.entries(); e++) {
+      for (int t = visible.start(e); t < visible.end(e); t++) {
+        weights[Visible.place(e, t)] = Math.exp(scores[Visible.place(e, t)] - log);
+      }
+    }
+    return weights;
+  }
+
+  /**
+   * A length that the diameter of the visible values is at least: the largest spread of a closed
+   * page. NaN if a value of one is not finite.
+   */
+  double diameter() {
+    double largest = 0;
+    for (int e = 0; e < visible.entries(); e++) {
+      if (!visible.open(e)) {
+        largest = Math.max(largest, kv.spread(layer, page(e), kvHead));
+      }
+    }
+    return largest;
+  }
+}

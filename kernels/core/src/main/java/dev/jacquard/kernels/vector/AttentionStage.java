@@ -1,7 +1,6 @@
 package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
-import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvView;
@@ -50,8 +49,11 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private final int groupHeads;
   private final int keySize;
   private final int valueSize;
-  private final int valueStride;
   private final int rowsPerTile;
+  private final AttentionBlocks floatBlocks;
+  private final AttentionBlocks q8Blocks;
+  private AttentionBlocks blocks;
+  private int valueStride;
   private int tiles;
   private int partSize;
   private boolean sharesSplits;
@@ -72,8 +74,10 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     groupHeads = op.heads() / kvHeads;
     keySize = layer.keySize();
     valueSize = layer.valueSize();
-    valueStride = valueStride(valueSize);
     rowsPerTile = rowsPerTile(groupHeads);
+    floatBlocks = new FloatBlocks(step, op.layer(), layer);
+    q8Blocks = new Q8Blocks(step, op.layer(), layer);
+    blocks = floatBlocks;
   }
 
   private static int rowsPerTile(int groupHeads) {
@@ -85,14 +89,15 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return rowsPerTile(groupHeads) * groupHeads;
   }
 
-  /** Values of a head, filled up to whole vectors. */
-  static int valueStride(int valueSize) {
-    return (valueSize + FLOATS - 1) / FLOATS * FLOATS;
-  }
-
   @Override
   public void run(Step step) {
     StepInputs inputs = step.inputs();
+    blocks =
+        switch (step.kv()) {
+          case VectorKvStorage _ -> floatBlocks;
+          case Q8KvStorage _ -> q8Blocks;
+        };
+    valueStride = blocks.valueStride();
     planTiles(inputs);
     int splits = 0;
     int rows = 0;
@@ -226,11 +231,16 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private void gatherQueries(int tile, int head, float[] queries) {
     int rows = workspace.tileRows[tile];
     int width = op.heads() * keySize;
-    int count = groupHeads * keySize;
+    int stride = blocks.queryStride();
     for (int r = 0; r < rows; r++) {
-      int from = (workspace.tileFirst[tile] + r) * width + head * count;
-      for (int i = 0; i < count; i++) {
-        queries[r * count + i] = query[from + i] * op.scale();
+      int row = (workspace.tileFirst[tile] + r) * width + head * groupHeads * keySize;
+      for (int h = 0; h < groupHeads; h++) {
+        int from = row + h * keySize;
+        int to = (r * groupHeads + h) * stride;
+        for (int i = 0; i < keySize; i++) {
+          queries[to + i] = query[from + i] * op.scale();
+        }
+        Arrays.fill(queries, to + keySize, to + stride, 0);
       }
     }
   }
@@ -338,20 +348,19 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       int start,
       int queries,
       AttentionWorkspace.Scratch scratch) {
-    int pageKeys = PAGE_TOKENS * keySize;
     for (int i = 0; i < pages; i++) {
-      step.kv().readKeys(op.layer(), view.page(entry + i), head, scratch.page, i * pageKeys);
+      blocks.loadKeys(scratch, view.page(entry + i), head, i);
     }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
     int to = Math.min(first + view.length(entry), high);
     float[] scores = scratch.scores;
-    if (pages == BLOCK_PAGES) {
-      scoreBlock(scratch.page, scratch.queries, queries, scores, from - start);
-    } else if (to - from == PAGE_TOKENS) {
-      scorePage(scratch.page, scratch.queries, queries, scores, from - start, SPLIT);
+    if (pages == BLOCK_PAGES || to - from == PAGE_TOKENS) {
+      blocks.score(scratch, pages, queries, scores, from - start, SPLIT);
+      cap(scores, from - start, SPLIT, queries, pages);
     } else {
-      scorePage(scratch.page, scratch.queries, queries, scratch.edge, 0, PAGE_TOKENS);
+      blocks.score(scratch, 1, queries, scratch.edge, 0, PAGE_TOKENS);
+      cap(scratch.edge, 0, PAGE_TOKENS, queries, 1);
       for (int q = 0; q < queries; q++) {
         System.arraycopy(
             scratch.edge,
@@ -361,29 +370,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
             to - from);
       }
     }
-  }
-
-  private void scoreBlock(float[] keys, float[] queries, int count, float[] target, int at) {
-    int q = 0;
-    for (; q + 2 <= count; q += 2) {
-      AttentionKernels.score2x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT, SPLIT);
-    }
-    if (q < count) {
-      AttentionKernels.score1x4(keys, queries, q * keySize, keySize, target, at + q * SPLIT);
-    }
-    cap(target, at, SPLIT, count, BLOCK_PAGES);
-  }
-
-  private void scorePage(
-      float[] keys, float[] queries, int count, float[] target, int at, int stride) {
-    int q = 0;
-    for (; q + 4 <= count; q += 4) {
-      AttentionKernels.score4(keys, queries, q * keySize, keySize, target, at + q * stride, stride);
-    }
-    for (; q < count; q++) {
-      AttentionKernels.score1(keys, queries, q * keySize, keySize, target, at + q * stride);
-    }
-    cap(target, at, stride, count, 1);
   }
 
   private void cap(float[] scores, int at, int stride, int queries, int pages) {
@@ -419,15 +405,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
     for (int i = 0; i < pages; i++) {
       int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
-      step.kv()
-          .readValues(
-              op.layer(),
-              view.page(entry + i),
-              head,
-              tokens,
-              scratch.page,
-              i * PAGE_TOKENS * valueStride,
-              valueStride);
+      blocks.loadValues(scratch, view.page(entry + i), head, i, tokens);
     }
     int row = 0;
     while (row < rows) {
@@ -443,50 +421,22 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         rowTo = Math.min(to, position + 1);
         end = row + 1;
       }
-      addValues(
-          scratch.page,
+      int q = row * groupHeads;
+      blocks.add(
+          scratch,
           rowFrom - first,
           rowTo - first,
           scratch.scores,
-          first - start,
-          row * groupHeads,
-          end * groupHeads,
+          q * SPLIT + first - start,
+          end * groupHeads - q,
           part,
-          at);
+          at + q * valueStride);
       row = end;
     }
   }
 
   private boolean sees(int position, int from, int to) {
     return to <= position + 1 && from >= firstVisible(position);
-  }
-
-  /**
-   * @param weightsAt where the weight of the first token would be, relative to a query's row
-   */
-  private void addValues(
-      float[] values,
-      int from,
-      int to,
-      float[] weights,
-      int weightsAt,
-      int firstQuery,
-      int lastQuery,
-      float[] sums,
-      int sumsAt) {
-    int wide = valueStride / (4 * FLOATS) * (4 * FLOATS);
-    int q = firstQuery;
-    for (; q + 2 <= lastQuery; q += 2) {
-      int w = q * SPLIT + weightsAt;
-      int s = sumsAt + q * valueStride;
-      AttentionKernels.add2x4(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
-      AttentionKernels.add2(values, valueStride, wide, from, to, weights, w, SPLIT, sums, s);
-    }
-    if (q < lastQuery) {
-      int w = q * SPLIT + weightsAt;
-      int s = sumsAt + q * valueStride;
-      AttentionKernels.add1(values, valueStride, from, to, weights, w, sums, s);
-    }
   }
 
   /** A total of nothing. */

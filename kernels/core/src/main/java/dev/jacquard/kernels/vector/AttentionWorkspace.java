@@ -1,5 +1,8 @@
 package dev.jacquard.kernels.vector;
 
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+
+import dev.jacquard.kernels.QuantizedKv;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -14,15 +17,31 @@ final class AttentionWorkspace {
     final float[] total;
     final float[] chains = new float[VectorMath.CHAINS];
 
+    /** Keys in 8 bits, see {@link Q8KeyKernels}. */
+    final int[] words;
+
+    final float[] keyScales;
+
+    /** Values in 8 bits, see {@link Q8ValueKernels}. */
+    final byte[] codes;
+
+    final float[] valueScales;
+
+    /** Scales of a page. */
+    final short[] halves;
+
     private Scratch(int queries, int keySize, int valueStride) {
-      this.queries = new float[queries * keySize];
+      int keyFilled = Q8KeyKernels.filled(keySize);
+      int groups = Math.max(keyFilled, valueStride) / QuantizedKv.GROUP + 1;
+      words = new int[AttentionStage.BLOCK_PAGES * Q8KeyKernels.pageWords(keyFilled)];
+      keyScales = new float[AttentionStage.BLOCK_PAGES * Q8KeyKernels.pageScales(keyFilled)];
+      codes = new byte[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * valueStride + Long.BYTES];
+      valueScales = new float[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * groups];
+      halves = new short[PAGE_TOKENS * groups];
+      this.queries = new float[queries * keyFilled];
       scores = new float[queries * AttentionStage.SPLIT];
-      edge = new float[queries * VectorKvStorage.PAGE_TOKENS];
-      page =
-          new float
-              [AttentionStage.BLOCK_PAGES
-                  * VectorKvStorage.PAGE_TOKENS
-                  * Math.max(keySize, valueStride)];
+      edge = new float[Math.max(queries, groups) * PAGE_TOKENS];
+      page = new float[AttentionStage.BLOCK_PAGES * PAGE_TOKENS * Math.max(keySize, valueStride)];
       part = new float[queries * (valueStride + 2)];
       total = new float[queries * (valueStride + 2)];
     }

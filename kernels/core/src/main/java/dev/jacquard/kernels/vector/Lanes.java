@@ -20,9 +20,17 @@ final class Lanes {
   static final VectorSpecies<Integer> INT = VectorSpecies.of(int.class, SHAPE);
   static final VectorSpecies<Short> SHORT = VectorSpecies.of(short.class, SHAPE);
   static final VectorSpecies<Byte> BYTE = VectorSpecies.of(byte.class, SHAPE);
+  static final VectorSpecies<Double> DOUBLE = VectorSpecies.of(double.class, SHAPE);
+
+  /** As many floats as a vector has doubles. */
+  static final VectorSpecies<Float> HALF_FLOAT =
+      VectorSpecies.of(float.class, VectorShape.forBitSize(SHAPE.vectorBitSize() / 2));
 
   /** Floats in a vector. */
   static final int FLOATS = FLOAT.length();
+
+  /** Doubles in a vector. */
+  static final int DOUBLES = DOUBLE.length();
 
   /** Bytes of a vector. */
   static final long VECTOR_BYTES = FLOAT.vectorByteSize();

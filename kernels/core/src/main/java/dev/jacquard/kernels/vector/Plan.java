@@ -128,7 +128,7 @@ final class Plan {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
         keySize = Math.max(keySize, layer.keySize());
-        valueStride = Math.max(valueStride, AttentionStage.valueStride(layer.valueSize()));
+        valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }
     }
     return new AttentionWorkspace(threads, queries, keySize, valueStride);
@@ -193,12 +193,19 @@ final class Plan {
                       o.inOut().domain(),
                       o.inOut().width(),
                       o.headSize())));
-      case Op.WriteKv o ->
+      case Op.WriteKv o -> {
+        parts.add(
+            allRows(
+                o.key(),
+                new RowKernels.WriteKv(
+                    o.layer(), of(o.key()), o.key().width(), of(o.value()), o.value().width())));
+        KvSpec.Layer layer = kv.layers().get(o.layer());
+        if (layer.window() == 0) {
           parts.add(
-              allRows(
-                  o.key(),
-                  new RowKernels.WriteKv(
-                      o.layer(), of(o.key()), o.key().width(), of(o.value()), o.value().width())));
+              new Part.Whole(
+                  new PageMeansStage(step, o.layer(), layer.heads(), options.maxRows())));
+        }
+      }
       case Op.SelectPages _ -> parts.add(new Part.Whole(Plan::selectPages));
       case Op.Attention o ->
           parts.add(

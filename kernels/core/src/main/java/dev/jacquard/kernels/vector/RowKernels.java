@@ -97,7 +97,7 @@ final class RowKernels {
     @Override
     public void run(Step step, int from, int to, int thread) {
       StepInputs inputs = step.inputs();
-      VectorKvStorage kv = step.kv();
+      SlabKvStorage kv = step.kv();
       int group = kv.group(layer);
       for (int row = from; row < to; row++) {
         kv.write(

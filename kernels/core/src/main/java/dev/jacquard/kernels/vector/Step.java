@@ -10,13 +10,13 @@ import org.jspecify.annotations.Nullable;
 final class Step {
   private final WorkerPool pool;
   private @Nullable StepInputs inputs;
-  private @Nullable VectorKvStorage kv;
+  private @Nullable SlabKvStorage kv;
 
   Step(WorkerPool pool) {
     this.pool = pool;
   }
 
-  void begin(StepInputs stepInputs, VectorKvStorage storage) {
+  void begin(StepInputs stepInputs, SlabKvStorage storage) {
     inputs = stepInputs;
     kv = storage;
   }
@@ -29,7 +29,7 @@ final class Step {
     return Objects.requireNonNull(inputs);
   }
 
-  VectorKvStorage kv() {
+  SlabKvStorage kv() {
     return Objects.requireNonNull(kv);
   }
 

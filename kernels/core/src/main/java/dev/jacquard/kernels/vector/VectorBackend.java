@@ -71,7 +71,10 @@ final class VectorBackend implements Backend {
 
   @Override
   public KvStorage allocateKv(KvSpec spec, KvFormat format) {
-    return new VectorKvStorage(spec, format);
+    return switch (format) {
+      case F16, F32 -> new VectorKvStorage(spec, format);
+      case Q8 -> new Q8KvStorage(spec);
+    };
   }
 
   @Override

@@ -81,7 +81,7 @@ final class VectorExecutable implements Executable {
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     check(inputs, kv);
     matrices.requireIntact();
-    step.begin(inputs, (VectorKvStorage) kv);
+    step.begin(inputs, (SlabKvStorage) kv);
     try {
       if (observer == null) {
         run(plan.fused());
@@ -125,7 +125,7 @@ final class VectorExecutable implements Executable {
               + " with "
               + maxOutputs);
     }
-    if (!(kv instanceof VectorKvStorage) || !kv.spec().equals(program.kv())) {
+    if (!(kv instanceof SlabKvStorage) || !kv.spec().equals(program.kv())) {
       throw new IllegalArgumentException(
           "the key/value storage was not allocated for this program");
     }

@@ -2,40 +2,26 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.vector.Lanes.ORDER;
 
-import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
-import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.SketchBasis;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Keys and values in native memory. Keys are transposed within a page, so that vector lanes are
+ * Keys and values in 16 or 32 bits. Keys are transposed within a page, so that vector lanes are
  * tokens and a score needs no horizontal sum:
  *
  * <pre>
  *  keys of a page:    k[0] of token 0 … 15 | k[1] of token 0 … 15 | … | k[keySize − 1]
  *  values of a page:  token 0: v[0] … v[valueSize − 1] | token 1 | … | token 15
- * </pre>
  *
- * <p>Consecutive pages are usually read one after the other, for one layer and head at a time. So a
- * slab of pages is ordered by layer, head, keys before values, and page: the processor sees long
- * runs of memory that it can fetch ahead.
- *
- * <pre>
  *  slab:  layer 0, head 0: keys of page 0 | page 1 | … | values of page 0 | page 1 | …
  *         layer 0, head 1: …
  * </pre>
- *
- * <p>Pages are allocated in slabs for this, and because fresh memory is zeroed. Reading and writing
- * disjoint tokens is safe from any thread.
  */
-final class VectorKvStorage implements KvStorage {
-  private static final long SLAB_BYTES = 16 << 20;
+final class VectorKvStorage extends SlabKvStorage {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
   private static final ValueLayout.OfFloat FLOAT32 =
@@ -43,34 +29,40 @@ final class VectorKvStorage implements KvStorage {
 
   private final KvSpec spec;
   private final KvFormat format;
-  private final Arena arena = Arena.ofShared();
-  private final int[] groupOfLayer;
   private final long[] layerOffset;
   private final long[] pageBytes;
-  private final int[] slabShift;
-  private final List<List<MemorySegment>> slabs = new ArrayList<>();
 
   VectorKvStorage(KvSpec spec, KvFormat format) {
+    super(spec, format, pageBytes(spec, format), 0);
     this.spec = spec;
     this.format = format;
-    int layers = spec.layers().size();
-    int groups = spec.groupWindows().size();
-    groupOfLayer = new int[layers];
-    layerOffset = new long[layers];
-    pageBytes = new long[groups];
-    slabShift = new int[groups];
-    for (int i = 0; i < layers; i++) {
-      KvSpec.Layer layer = spec.layers().get(i);
-      int group = spec.groupOf(i);
-      groupOfLayer[i] = group;
-      layerOffset[i] = pageBytes[group];
-      pageBytes[group] += layer.heads() * (keyBytes(layer) + valueBytes(layer));
+    pageBytes = pageBytes(spec, format);
+    layerOffset = new long[spec.layers().size()];
+    long[] used = new long[pageBytes.length];
+    for (int i = 0; i < layerOffset.length; i++) {
+      layerOffset[i] = used[group(i)];
+      used[group(i)] += pageBytes(spec.layers().get(i), format);
     }
-    for (int g = 0; g < groups; g++) {
-      long perSlab = Math.max(1, SLAB_BYTES / pageBytes[g]);
-      slabShift[g] = Long.SIZE - 1 - Long.numberOfLeadingZeros(perSlab);
-      slabs.add(new ArrayList<>());
+  }
+
+  private static long[] pageBytes(KvSpec spec, KvFormat format) {
+    long[] bytes = new long[spec.groupWindows().size()];
+    for (int i = 0; i < spec.layers().size(); i++) {
+      bytes[spec.groupOf(i)] += pageBytes(spec.layers().get(i), format);
     }
+    return bytes;
+  }
+
+  private static long pageBytes(KvSpec.Layer layer, KvFormat format) {
+    return (long) PAGE_TOKENS
+        * layer.heads()
+        * (layer.keySize() + layer.valueSize())
+        * bytes(format);
+  }
+
+  @Override
+  long slabBytes(int group) {
+    return pageBytes[group] << slabShift(group);
   }
 
   private long keyBytes(KvSpec.Layer layer) {
@@ -82,41 +74,10 @@ final class VectorKvStorage implements KvStorage {
   }
 
   @Override
-  public KvSpec spec() {
-    return spec;
-  }
-
-  @Override
-  public KvFormat format() {
-    return format;
-  }
-
-  @Override
-  public int pages(int group) {
-    return slabs.get(group).size() << slabShift[group];
-  }
-
-  @Override
-  public void grow(int group, int pages) {
-    long bytes = pageBytes[group] << slabShift[group];
-    while (pages(group) < pages) {
-      try {
-        slabs.get(group).add(arena.allocate(bytes, 64));
-      } catch (OutOfMemoryError e) {
-        throw new BackendException(
-            "no memory for "
-                + bytes
-                + " more bytes of keys and values: use a shorter context or close sessions",
-            e);
-      }
-    }
-  }
-
-  @Override
   public void copyPage(int group, int from, int to, int tokens) {
     // Keys of one token are spread over the page: copying all of it is as fast.
-    for (int i = 0; i < groupOfLayer.length; i++) {
-      if (groupOfLayer[i] == group) {
+    for (int i = 0; i < layerOffset.length; i++) {
+      if (group(i) == group) {
         KvSpec.Layer layer = spec.layers().get(i);
         for (int head = 0; head < layer.heads(); head++) {
           copy(group, from, to, i, head, keyBytes(layer), 0);
@@ -135,10 +96,6 @@ final class VectorKvStorage implements KvStorage {
         bytes);
   }
 
-  private MemorySegment slab(int group, int page) {
-    return slabs.get(group).get(page >> slabShift[group]);
-  }
-
   private long keyOffset(int layer, int page, int head) {
     return offset(layer, page, head, keyBytes(spec.layers().get(layer)), 0);
   }
@@ -155,22 +112,17 @@ final class VectorKvStorage implements KvStorage {
    * @param after bytes of a page of what stands before them
    */
   private long offset(int layer, int page, int head, long bytes, long after) {
-    int shift = slabShift[groupOfLayer[layer]];
+    int group = group(layer);
     KvSpec.Layer l = spec.layers().get(layer);
     long before = layerOffset[layer] + head * (keyBytes(l) + valueBytes(l)) + after;
-    return (before << shift) + (page & ((1 << shift) - 1)) * bytes;
-  }
-
-  /** The group of a layer. */
-  int group(int layer) {
-    return groupOfLayer[layer];
+    return (before << slabShift(group)) + pageInSlab(group, page) * bytes;
   }
 
   @Override
   public void write(
       int layer, int page, int token, float[] keys, int keysAt, float[] values, int valuesAt) {
     KvSpec.Layer l = spec.layers().get(layer);
-    MemorySegment slab = slab(groupOfLayer[layer], page);
+    MemorySegment slab = slab(group(layer), page);
     for (int head = 0; head < l.heads(); head++) {
       long keyAt = keyOffset(layer, page, head);
       long valueAt = valueOffset(layer, page, head) + (long) token * l.valueSize() * bytes(format);
@@ -201,7 +153,7 @@ final class VectorKvStorage implements KvStorage {
   /** Expands the keys of a head of a page to {@code target[to + d · PAGE_TOKENS + token]}. */
   void readKeys(int layer, int page, int head, float[] target, int to) {
     int count = spec.layers().get(layer).keySize() * PAGE_TOKENS;
-    expand(slab(groupOfLayer[layer], page), keyOffset(layer, page, head), count, target, to);
+    expand(slab(group(layer), page), keyOffset(layer, page, head), count, target, to);
   }
 
   /**
@@ -209,7 +161,7 @@ final class VectorKvStorage implements KvStorage {
    */
   void readValues(int layer, int page, int head, int tokens, float[] target, int to, int stride) {
     KvSpec.Layer l = spec.layers().get(layer);
-    MemorySegment slab = slab(groupOfLayer[layer], page);
+    MemorySegment slab = slab(group(layer), page);
     long at = valueOffset(layer, page, head);
     if (stride == l.valueSize()) {
       expand(slab, at, tokens * stride, target, to);
@@ -239,7 +191,7 @@ final class VectorKvStorage implements KvStorage {
 
   @Override
   public void readKey(int layer, int page, int offset, int head, float[] target, int at) {
-    MemorySegment slab = slab(groupOfLayer[layer], page);
+    MemorySegment slab = slab(group(layer), page);
     long from = keyOffset(layer, page, head) + (long) offset * bytes(format);
     int size = spec.layers().get(layer).keySize();
     for (int d = 0; d < size; d++) {
@@ -251,7 +203,7 @@ final class VectorKvStorage implements KvStorage {
   public void readValue(int layer, int page, int offset, int head, float[] target, int at) {
     int size = spec.layers().get(layer).valueSize();
     long from = valueOffset(layer, page, head) + (long) offset * size * bytes(format);
-    expand(slab(groupOfLayer[layer], page), from, size, target, at);
+    expand(slab(group(layer), page), from, size, target, at);
   }
 
   @Override
@@ -271,15 +223,7 @@ final class VectorKvStorage implements KvStorage {
     return switch (format) {
       case F16 -> Short.BYTES;
       case F32 -> Float.BYTES;
-      case Q8 -> throw new BackendException("keys and values in 8 bits cannot be kept yet");
+      case Q8 -> throw new IllegalStateException();
     };
-  }
-
-  @Override
-  public void close() {
-    if (arena.scope().isAlive()) {
-      arena.close();
-      slabs.forEach(List::clear);
-    }
   }
 }

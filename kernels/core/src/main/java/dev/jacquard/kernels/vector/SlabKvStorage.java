@@ -1,0 +1,110 @@
+package dev.jacquard.kernels.vector;
+
+import dev.jacquard.kernels.BackendException;
+import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvStorage;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Keys and values in native memory, in slabs of pages. Consecutive pages are usually read one after
+ * the other, for one layer and head at a time, so a slab is ordered by layer, head, part (keys,
+ * values …) and only then by page: the processor sees long runs of memory that it can fetch ahead.
+ *
+ * <p>Slabs are also how memory is allocated, because fresh memory is zeroed. Reading and writing
+ * disjoint tokens is safe from any thread.
+ */
+abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage, Q8KvStorage {
+  private static final long SLAB_BYTES = 16 << 20;
+
+  private final KvSpec spec;
+  private final KvFormat format;
+  private final Arena arena = Arena.ofShared();
+  private final int[] groupOfLayer;
+  private final int[] slabShift;
+  private final List<List<MemorySegment>> slabs = new ArrayList<>();
+
+  /**
+   * @param pageBytes of each group
+   * @param leastShift logarithm of the fewest pages of a slab
+   */
+  SlabKvStorage(KvSpec spec, KvFormat format, long[] pageBytes, int leastShift) {
+    this.spec = spec;
+    this.format = format;
+    groupOfLayer = new int[spec.layers().size()];
+    for (int layer = 0; layer < groupOfLayer.length; layer++) {
+      groupOfLayer[layer] = spec.groupOf(layer);
+    }
+    slabShift = new int[pageBytes.length];
+    for (int group = 0; group < pageBytes.length; group++) {
+      long pages = Math.max(1 << leastShift, SLAB_BYTES / Math.max(1, pageBytes[group]));
+      slabShift[group] = Long.SIZE - 1 - Long.numberOfLeadingZeros(pages);
+      slabs.add(new ArrayList<>());
+    }
+  }
+
+  /** Bytes of all parts of a slab. */
+  abstract long slabBytes(int group);
+
+  @Override
+  public final KvSpec spec() {
+    return spec;
+  }
+
+  @Override
+  public final KvFormat format() {
+    return format;
+  }
+
+  @Override
+  public final int pages(int group) {
+    return slabs.get(group).size() << slabShift[group];
+  }
+
+  @Override
+  public final void grow(int group, int pages) {
+    long bytes = slabBytes(group);
+    while (pages(group) < pages) {
+      try {
+        slabs.get(group).add(arena.allocate(bytes, 64));
+      } catch (OutOfMemoryError e) {
+        throw new BackendException(
+            "no memory for "
+                + bytes
+                + " more bytes of keys and values: use a shorter context or close sessions",
+            e);
+      }
+    }
+  }
+
+  /** The group of a layer. */
+  final int group(int layer) {
+    return groupOfLayer[layer];
+  }
+
+  /** Logarithm of the pages of a slab. */
+  final int slabShift(int group) {
+    return slabShift[group];
+  }
+
+  /** Index of a page in its slab. */
+  final int pageInSlab(int group, int page) {
+    return page & ((1 << slabShift[group]) - 1);
+  }
+
+  /** The slab that holds a page. */
+  final MemorySegment slab(int group, int page) {
+    return slabs.get(group).get(page >> slabShift[group]);
+  }
+
+  @Override
+  public final void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+      slabs.forEach(List::clear);
+    }
+  }
+}

@@ -137,10 +137,8 @@ public final class AttentionQuality {
         int position = first + i;
         progress.at(n + " tokens, " + method.name(), (i + 1.0) / settings.last);
         examiner.step(i % settings.examineEvery == 0, position);
-        Exactness exactness =
-            method instanceof OfClass(Exactness wanted) ? wanted : Exactness.DENSE;
         AttentionReport.Row row =
-            lab.decode(sequence, text[position], exactness, examiner, logits);
+            lab.decode(sequence, text[position], method.exactness(), examiner, logits);
         long all = 0;
         for (GlobalLayer layer : lab.layers()) {
           all += layer.tokenBytes() * (position + 1);

@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The results of {@code evaluate attention} as one HTML page, well-formed XML, with plots inline: it
- * loads nothing.
+ * The results of {@code evaluate attention} as one HTML page, well-formed XML, with plots inline:
+ * it loads nothing.
  */
 final class AttentionPage {
   private static final String STYLE =

@@ -213,9 +213,7 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
     wanted.classes().forEach(c -> asked.add(new AttentionMethod.OfClass(c)));
     var asker =
         new AttentionTasks(
-            lab,
-            new AttentionTasks.Settings(questions, asked, DEPTHS, seeds),
-            this::progress);
+            lab, new AttentionTasks.Settings(questions, asked, DEPTHS, seeds), this::progress);
     List<AttentionResults.OfTask> taskResults = new ArrayList<>();
     for (int tokens : taskLengths.isEmpty() ? List.of(sizes[0]) : taskLengths) {
       taskResults.addAll(asker.ask(text, tokens));
@@ -260,8 +258,11 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
     if (needed > most * 3 / 4) {
       throw new InputException(
           "%d tokens need %s of heap, %s are allowed: set JACQUARD_JAVA_OPTS=-Xmx%dm, or give less"
-              .formatted(
-                  longest, Format.bytes(needed), Format.bytes(most), (needed * 3 / 2 >> 20) + 128)
+                  .formatted(
+                      longest,
+                      Format.bytes(needed),
+                      Format.bytes(most),
+                      (needed * 3 / 2 >> 20) + 128)
               + " --lengths or --last");
     }
   }
@@ -328,8 +329,7 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
 
   private static String methodTable(AttentionResults.OfLength length) {
     List<List<String>> rows = new ArrayList<>();
-    rows.add(
-        List.of("method", "bytes %", "mean KL", "95 % KL", "top-1 %", "perplexity", "mass %"));
+    rows.add(List.of("method", "bytes %", "mean KL", "95 % KL", "top-1 %", "perplexity", "mass %"));
     for (AttentionResults.OfMethod m : length.methods()) {
       rows.add(
           List.of(

@@ -19,6 +19,7 @@ final class EvaluateCommand implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "a command is missing: logits, kl or attention");
+    throw new ParameterException(
+        spec.commandLine(), "a command is missing: logits, kl or attention");
   }
 }

@@ -177,8 +177,7 @@ final class Svg {
         .formatted(width, height, width, height);
   }
 
-  private static String line(
-      double x1, double y1, double x2, double y2, String colour, int width) {
+  private static String line(double x1, double y1, double x2, double y2, String colour, int width) {
     return "<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\" stroke=\"%s\" stroke-width=\"%d\"/>\n"
         .formatted(number(x1), number(y1), number(x2), number(y2), colour, width);
   }

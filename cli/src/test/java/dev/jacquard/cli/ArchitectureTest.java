@@ -47,7 +47,18 @@ class ArchitectureTest {
                   "kernels",
                   "tensor",
                   "memory")),
-          Map.entry("evaluation", List.of("session", "sampling", "tokenizer", "memory")));
+          Map.entry(
+              "evaluation",
+              List.of(
+                  "session",
+                  "sampling",
+                  "architecture",
+                  "tokenizer",
+                  "modelfile",
+                  "attention",
+                  "kernels",
+                  "tensor",
+                  "memory")));
 
   @ArchTest
   static void roomsUseOnlyTheRoomsBelow(JavaClasses classes) {

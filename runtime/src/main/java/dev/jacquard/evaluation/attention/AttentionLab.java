@@ -53,12 +53,7 @@ public final class AttentionLab implements AutoCloseable {
    * @param progress told the finished share while weights are repacked
    */
   public static AttentionLab open(
-      Path model,
-      String backend,
-      int threads,
-      int rows,
-      KvFormat format,
-      DoubleConsumer progress) {
+      Path model, String backend, int threads, int rows, KvFormat format, DoubleConsumer progress) {
     Deque<Runnable> closers = new ArrayDeque<>();
     try {
       return new AttentionLab(model, backend, threads, rows, format, progress, closers);
@@ -92,8 +87,7 @@ public final class AttentionLab implements AutoCloseable {
     executable = backend.compile(program, new CompileOptions(rows, 1, null, progress));
     opened.push(executable::close);
     cache =
-        new PagedKvCache(
-            backend.allocateKv(program.kv(), format), AvailableMemory.now().bytes());
+        new PagedKvCache(backend.allocateKv(program.kv(), format), AvailableMemory.now().bytes());
     opened.push(cache::close);
     inputs = new StepInputs(rows, program.kv().groupWindows().size());
     layers = GlobalLayer.of(program.ops(), program.kv());

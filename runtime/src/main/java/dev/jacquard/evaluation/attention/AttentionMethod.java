@@ -47,8 +47,7 @@ public sealed interface AttentionMethod {
 
     @Override
     public String name() {
-      return String.format(
-          Locale.ROOT, "%s:%.3f", baseline.name().toLowerCase(Locale.ROOT), share);
+      return String.format(Locale.ROOT, "%s:%.3f", baseline.name().toLowerCase(Locale.ROOT), share);
     }
   }
 }

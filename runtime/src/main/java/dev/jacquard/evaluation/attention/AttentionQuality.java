@@ -73,7 +73,8 @@ public final class AttentionQuality {
         lab.layers().stream()
             .mapToLong(l -> (long) l.kv().heads() * (l.kv().keySize() + l.kv().valueSize()))
             .sum();
-    return Float.BYTES * (perToken * (tokens + 2048L) * 5 / 4 + (long) (last + 4) * lab.vocabulary());
+    return Float.BYTES
+        * (perToken * (tokens + 2048L) * 5 / 4 + (long) (last + 4) * lab.vocabulary());
   }
 
   /**
@@ -263,8 +264,7 @@ public final class AttentionQuality {
     return tokens;
   }
 
-  private Divergence divergence(
-      KvSequence prefix, int[] text, Exactness exactness, int[] greedy) {
+  private Divergence divergence(KvSequence prefix, int[] text, Exactness exactness, int[] greedy) {
     float[] logits = new float[lab.vocabulary()];
     try (KvSequence sequence = prefix.fork()) {
       int token = text[prefix.length()];

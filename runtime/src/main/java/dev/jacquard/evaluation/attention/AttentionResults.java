@@ -15,11 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param tasks one entry for each task and length
  */
 public record AttentionResults(
-    String model,
-    String backend,
-    boolean sketched,
-    List<OfLength> lengths,
-    List<OfTask> tasks) {
+    String model, String backend, boolean sketched, List<OfLength> lengths, List<OfTask> tasks) {
 
   /**
    * One length of text.
@@ -33,8 +29,8 @@ public record AttentionResults(
       int tokens, int positions, List<Sparsity> sparsity, List<OfMethod> methods) {}
 
   /**
-   * How many tokens hold 50, 90, 95 and 99 % of a query head's true weight, at the mean of the steps
-   * examined.
+   * How many tokens hold 50, 90, 95 and 99 % of a query head's true weight, at the mean of the
+   * steps examined.
    */
   public record Sparsity(
       int layer, int head, double tokens50, double tokens90, double tokens95, double tokens99) {}

@@ -48,8 +48,7 @@ public final class AttentionTasks {
   private final List<AttentionMethod> methods = new ArrayList<>();
 
   /** Asks the model of {@code lab}. */
-  public AttentionTasks(
-      AttentionLab lab, Settings settings, AttentionQuality.Progress progress) {
+  public AttentionTasks(AttentionLab lab, Settings settings, AttentionQuality.Progress progress) {
     this.lab = lab;
     this.settings = settings;
     this.progress = progress;
@@ -86,11 +85,7 @@ public final class AttentionTasks {
   }
 
   private OfTask result(
-      CodeTask task,
-      int tokens,
-      double chance,
-      List<List<Answer>> answers,
-      List<Double> depthOf) {
+      CodeTask task, int tokens, double chance, List<List<Answer>> answers, List<Double> depthOf) {
     List<TaskScore> scores = new ArrayList<>();
     List<GridCell> grid = new ArrayList<>();
     for (int m = 0; m < methods.size(); m++) {
@@ -99,7 +94,8 @@ public final class AttentionTasks {
       List<Answer> own = answers.stream().map(all -> all.get(method)).toList();
       scores.add(
           new TaskScore(
-              name, share(own.stream().map(Answer::choice).toList()),
+              name,
+              share(own.stream().map(Answer::choice).toList()),
               share(own.stream().map(Answer::exact).toList())));
       for (double depth : task == CodeTask.NEEDLE ? settings.depths : List.<Double>of()) {
         List<Answer> there = new ArrayList<>();

@@ -208,9 +208,7 @@ public enum CodeTask {
   }
 
   private static List<Insertion> sorted(List<Insertion> insertions) {
-    return insertions.stream()
-        .sorted((a, b) -> Double.compare(a.depth(), b.depth()))
-        .toList();
+    return insertions.stream().sorted((a, b) -> Double.compare(a.depth(), b.depth())).toList();
   }
 
   /** Numbers of five digits, each with another first digit; at most nine. */

@@ -29,8 +29,7 @@ final class HeadAudit {
    * @param proved its bound, or 0 if none is given
    * @param certified whether the bound is a promise
    */
-  void add(
-      double massKept, double shareKept, double trueError, double proved, boolean certified) {
+  void add(double massKept, double shareKept, double trueError, double proved, boolean certified) {
     steps++;
     mass += massKept;
     kept += shareKept;

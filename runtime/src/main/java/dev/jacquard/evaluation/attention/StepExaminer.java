@@ -191,8 +191,7 @@ final class StepExaminer implements Executable.Observer {
       float[] scores = new float[shared * layer.stride];
       layer.heads[kvHead].scores(
           layer.query, kvHead * shared * keySize, shared, op.scale(), scores, layer.stride);
-      System.arraycopy(
-          scores, 0, layer.weights, kvHead * shared * layer.stride, scores.length);
+      System.arraycopy(scores, 0, layer.weights, kvHead * shared * layer.stride, scores.length);
     }
     for (int h = 0; h < op.heads(); h++) {
       softmax(layer.weights, h * layer.stride, n, op.softCap());
@@ -306,8 +305,7 @@ final class StepExaminer implements Executable.Observer {
     }
   }
 
-  private static PageSelection.@Nullable Slice sliceOf(
-      PageSelection selection, int head) {
+  private static PageSelection.@Nullable Slice sliceOf(PageSelection selection, int head) {
     for (int i = 0; i < selection.size(); i++) {
       PageSelection.Slice slice = selection.slice(i);
       if (slice.firstRow() == 0

@@ -103,8 +103,7 @@ public final class Trace implements AutoCloseable {
               switch (pairing.toLowerCase(Locale.ROOT)) {
                 case "neighbours" -> Pairing.NEIGHBOURS;
                 case "halves" -> Pairing.HALVES;
-                default ->
-                    throw metadata.fault(name + "pairing", "NEIGHBOURS or HALVES", pairing);
+                default -> throw metadata.fault(name + "pairing", "NEIGHBOURS or HALVES", pairing);
               },
               frequencies,
               (float) metadata.number(name + "amplitude"));

@@ -1,5 +1,6 @@
 package dev.jacquard.attention;
 
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.StepInputs;
 
 /**
@@ -20,6 +21,35 @@ public interface KvSequence extends AutoCloseable {
    */
   void append(
       StepInputs inputs, int[] tokens, int from, int to, int outputs, AttentionPolicy policy);
+
+  /**
+   * Reserves places for {@code count} further tokens, which are part of the sequence from now on.
+   * Instead of a step, the caller computes their keys and values: it {@link
+   * dev.jacquard.kernels.KvStorage#write}s them to the storage and then has each of the pages
+   * {@link dev.jacquard.kernels.KvStorage#summarise}d. A group with a window holds only as many of
+   * the last tokens as {@link #append} would have left of them.
+   *
+   * @param places by group, overwritten with the pages that hold tokens of these, whole pages from
+   *     their first token on
+   * @throws KvCacheFullException if there is no memory for the pages; the sequence is unchanged
+   */
+  void insert(int count, KvView[] places);
+
+  /**
+   * Has the token at {@code position} begin a page in every group, whatever room there is before
+   * it: so pages never hold tokens of two files. The page before it is then complete, partly filled
+   * or not, and its summary speaks of its tokens alone.
+   *
+   * @param position from {@link #length} on; {@link #truncate} to a position before it forgets this
+   * @throws IllegalArgumentException if the token is there already
+   */
+  void startPage(int position);
+
+  /**
+   * Pins positions: the pages that hold them are read in 8 bits whatever the class of exactness.
+   * They may be still to come; {@link #truncate} forgets pins from its length on.
+   */
+  void pin(int from, int to);
 
   /**
    * Forgets all tokens from position {@code length} on.

@@ -7,6 +7,7 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.KvView;
+import java.util.BitSet;
 import java.util.List;
 
 /**
@@ -56,18 +57,28 @@ public final class PagedKvCache implements KvCache {
   }
 
   /**
-   * Bytes of pages that one sequence of {@code tokens} tokens takes at most.
+   * Bytes of pages that one sequence of {@code tokens} tokens takes at most, if it is not cut into
+   * files.
    *
    * @param maxRows most rows that a step appends to it
    */
   public static long bytes(KvSpec spec, KvFormat format, int tokens, int maxRows) {
+    return bytes(spec, format, tokens, maxRows, 0);
+  }
+
+  /**
+   * The same if {@code starts} of its tokens begin a page ({@link KvSequence#startPage}): each may
+   * leave the page before it almost empty.
+   */
+  public static long bytes(KvSpec spec, KvFormat format, int tokens, int maxRows, int starts) {
     long bytes = 0;
     List<Integer> windows = spec.groupWindows();
     for (int g = 0; g < windows.size(); g++) {
       int window = windows.get(g);
       // The rows of the latest step are there before pages behind the step before are let go.
       long held = window == 0 ? tokens : Math.min(tokens, (long) window + SLACK + 2L * maxRows);
-      long pages = pagesFor(held) + (held < tokens ? 1 : 0);
+      long whole = pagesFor(held) + (held < tokens ? 1 : 0);
+      long pages = Math.min(whole + Math.min(starts, held), held + (held < tokens ? 1 : 0));
       bytes += Math.round(pages * PAGE_TOKENS * spec.tokenBytes(g, format));
     }
     return bytes;
@@ -85,7 +96,7 @@ public final class PagedKvCache implements KvCache {
     for (int g = 0; g < pools.length; g++) {
       tables[g] = new PageTable(pools[g]);
     }
-    return new PagedKvSequence(this, tables, 0);
+    return new PagedKvSequence(this, tables, 0, new BitSet(), new BitSet());
   }
 
   @Override
@@ -102,23 +113,21 @@ public final class PagedKvCache implements KvCache {
   }
 
   /** All entries of a table; valid until the next call. */
-  KvView live(PageTable table) {
-    table.copyTo(live);
+  KvView live(PageTable table, BitSet pins) {
+    table.copyTo(live, pins);
     return live;
   }
 
   /**
-   * Sees to it that every pool has the free pages that appending {@code tokens} tokens takes.
+   * Sees to it that the pool of {@code group} has {@code pages} free pages.
    *
    * @throws KvCacheFullException if there is no memory for them; nothing but the number of free
    *     pages has changed then
    */
-  void reserve(PageTable[] tables, int tokens) {
-    for (int g = 0; g < pools.length; g++) {
-      int missing = tables[g].pagesNeeded(tokens) - pools[g].freePages();
-      if (missing > 0) {
-        grow(g, missing);
-      }
+  void reserve(int group, int pages) {
+    int missing = pages - pools[group].freePages();
+    if (missing > 0) {
+      grow(group, missing);
     }
   }
 

@@ -1,18 +1,29 @@
 package dev.jacquard.attention;
 
+import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.StepInputs;
+import java.util.BitSet;
 
 /** A sequence of a {@link PagedKvCache}: one page table per group. */
 final class PagedKvSequence implements KvSequence {
   private final PagedKvCache cache;
   private final PageTable[] tables;
+
+  /** Positions that begin a page in every group. */
+  private final BitSet starts;
+
+  /** Positions whose pages are pinned. */
+  private final BitSet pins;
+
   private int length;
   private boolean closed;
 
-  PagedKvSequence(PagedKvCache cache, PageTable[] tables, int length) {
+  PagedKvSequence(PagedKvCache cache, PageTable[] tables, int length, BitSet starts, BitSet pins) {
     this.cache = cache;
     this.tables = tables;
     this.length = length;
+    this.starts = starts;
+    this.pins = pins;
   }
 
   @Override
@@ -34,15 +45,17 @@ final class PagedKvSequence implements KvSequence {
           "%d rows do not fit a step of %d that has %d already"
               .formatted(count, inputs.maxRows(), inputs.rows()));
     }
-    Math.addExact(length, count);
-    cache.reserve(tables, count);
+    int end = Math.addExact(length, count);
+    for (int g = 0; g < tables.length; g++) {
+      cache.reserve(g, tables[g].pagesNeeded(length, end, starts));
+    }
 
     int first = length;
     int sequence = inputs.addSequence();
     for (int i = from; i < to; i++) {
       int row = inputs.addRow(sequence, length, tokens[i], i >= to - outputs);
       for (int g = 0; g < tables.length; g++) {
-        tables[g].append(length);
+        tables[g].append(length, starts.get(length));
         inputs.setWrite(g, row, tables[g].lastPage(), tables[g].lastOffset());
       }
       length++;
@@ -53,8 +66,63 @@ final class PagedKvSequence implements KvSequence {
       if (window > 0) {
         tables[g].releaseBefore(firstVisible(first, window) - PagedKvCache.SLACK);
       }
-      policy.select(cache.live(tables[g]), window, first, inputs.view(sequence, g));
+      policy.select(cache.live(tables[g], pins), window, first, inputs.view(sequence, g));
     }
+  }
+
+  @Override
+  public void insert(int count, KvView[] places) {
+    requireOpen();
+    if (count <= 0 || places.length != tables.length) {
+      throw new IllegalArgumentException(
+          "%d tokens with %d views for %d groups".formatted(count, places.length, tables.length));
+    }
+    int end = Math.addExact(length, count);
+    for (int g = 0; g < tables.length; g++) {
+      int first = firstHeld(g, end);
+      cache.reserve(
+          g,
+          first > length
+              ? PageTable.pagesOf(first, end, starts) // and none that is held now stays
+              : tables[g].pagesNeeded(length, end, starts));
+    }
+    for (int g = 0; g < tables.length; g++) {
+      int first = firstHeld(g, end);
+      if (first > length) {
+        tables[g].truncate(0);
+      }
+      for (int position = first; position < end; position++) {
+        tables[g].append(position, starts.get(position));
+      }
+      tables[g].copyFrom(first, places[g]);
+    }
+    length = end;
+  }
+
+  /** The first of the tokens from {@link #length} to {@code end} that a group holds. */
+  private int firstHeld(int group, int end) {
+    int window = cache.window(group);
+    return window == 0 ? length : Math.max(length, firstVisible(end, window) - PagedKvCache.SLACK);
+  }
+
+  @Override
+  public void startPage(int position) {
+    requireOpen();
+    if (position < length) {
+      throw new IllegalArgumentException(
+          "the token at position %d of %d is there already and cannot begin a page"
+              .formatted(position, length));
+    }
+    starts.set(position);
+  }
+
+  @Override
+  public void pin(int from, int to) {
+    requireOpen();
+    if (from < 0 || to < from) {
+      throw new IllegalArgumentException("cannot pin positions " + from + " to " + to);
+    }
+    pins.set(from, to);
   }
 
   /** The first position that a row at {@code position} sees through a window. */
@@ -79,6 +147,8 @@ final class PagedKvSequence implements KvSequence {
     for (PageTable table : tables) {
       table.truncate(newLength);
     }
+    starts.clear(newLength + 1, Math.max(newLength + 1, starts.length()));
+    pins.clear(newLength, Math.max(newLength, pins.length()));
     length = newLength;
   }
 
@@ -105,7 +175,8 @@ final class PagedKvSequence implements KvSequence {
     for (int g = 0; g < tables.length; g++) {
       copies[g] = tables[g].fork();
     }
-    return new PagedKvSequence(cache, copies, length);
+    return new PagedKvSequence(
+        cache, copies, length, (BitSet) starts.clone(), (BitSet) pins.clone());
   }
 
   private void requireOpen() {

@@ -44,9 +44,48 @@ class PagedKvCacheTest {
     final KvSequence sequence;
     final List<Integer> tokens;
 
+    /** Positions that begin a page. */
+    final Set<Integer> starts = new HashSet<>();
+
+    final Set<Integer> pins = new HashSet<>();
+
     Tracked(KvSequence sequence, List<Integer> tokens) {
       this.sequence = sequence;
       this.tokens = tokens;
+    }
+
+    void startPage(int position) {
+      sequence.startPage(position);
+      starts.add(position);
+    }
+
+    void pin(int from, int to) {
+      sequence.pin(from, to);
+      IntStream.range(from, to).forEach(pins::add);
+    }
+
+    /** Inserts new tokens, whose ids are written where their keys would be. */
+    void insert(int count) {
+      int first = tokens.size();
+      IntStream.range(0, count).forEach(_ -> tokens.add(nextToken++));
+      KvView[] places = {new KvView(), new KvView()};
+      sequence.insert(count, places);
+      assertEquals(tokens.size(), sequence.length());
+      for (int g = 0; g < 2; g++) {
+        int layer = SPEC.groupWindows().get(g) == 0 ? 1 : 0;
+        int least = SPEC.groupWindows().get(g) == 0 ? count : Math.min(count, WINDOW);
+        int written = 0;
+        for (int e = 0; e < places[g].size(); e++) {
+          int from = places[g].firstPosition(e);
+          for (int i = Math.max(0, first - from); i < places[g].length(e); i++) {
+            float[] keys = {tokens.get(from + i)};
+            storage.write(layer, places[g].page(e), i, keys, 0, keys, 0);
+            written++;
+          }
+          storage.summarise(g, places[g].page(e), places[g].length(e));
+        }
+        assertTrue(written >= least && written <= count);
+      }
     }
 
     /** Appends new tokens in a step of their own. */
@@ -84,6 +123,19 @@ class PagedKvCacheTest {
         assertTrue(position <= needed && position > needed - PAGE_TOKENS, "too much is read");
         for (int e = 0; e < view.size(); e++) {
           assertEquals(position, view.firstPosition(e));
+          List<Integer> positions =
+              IntStream.range(position, position + view.length(e)).boxed().toList();
+          assertEquals(positions.stream().anyMatch(pins::contains), view.pinned(e));
+          assertTrue(positions.stream().skip(1).noneMatch(starts::contains), "two files in a page");
+          if (e + 1 < view.size()) {
+            boolean filled =
+                view.length(e) == PAGE_TOKENS || starts.contains(position + view.length(e));
+            assertTrue(filled, "a page with room");
+            assertEquals(
+                tokens.subList(position, position + view.length(e)),
+                storage.summary(g, view.page(e)),
+                "the summary of a complete page");
+          }
           for (int i = 0; i < view.length(e); i++) {
             assertEquals(tokens.get(position), storage.token(g, view.page(e), i));
             position++;
@@ -94,12 +146,17 @@ class PagedKvCacheTest {
     }
 
     Tracked fork() {
-      return new Tracked(sequence.fork(), new ArrayList<>(tokens));
+      Tracked copy = new Tracked(sequence.fork(), new ArrayList<>(tokens));
+      copy.starts.addAll(starts);
+      copy.pins.addAll(pins);
+      return copy;
     }
 
     void truncate(int length) {
       sequence.truncate(length);
       tokens.subList(length, tokens.size()).clear();
+      starts.removeIf(start -> start > length);
+      pins.removeIf(pin -> pin >= length);
       assertEquals(length, sequence.length());
     }
   }
@@ -187,6 +244,98 @@ class PagedKvCacheTest {
       a.truncate(0);
       assertEquals(0, cache.usedBytes());
       a.append(30);
+    }
+  }
+
+  @Test
+  void aPageThatWasCutIsNotContinued() {
+    try (PagedKvCache cache = cache()) {
+      Tracked a = track(cache);
+      a.append(PAGE_TOKENS + 3);
+      a.startPage(PAGE_TOKENS + 3);
+      a.startPage(PAGE_TOKENS + 5);
+      a.append(3);
+      assertEquals(4 * (storage.pageBytes(0) + storage.pageBytes(1)), cache.usedBytes());
+      a.truncate(PAGE_TOKENS + 3);
+      a.append(1);
+      assertEquals(3 * (storage.pageBytes(0) + storage.pageBytes(1)), cache.usedBytes());
+      a.truncate(PAGE_TOKENS + 2);
+      a.append(1);
+      assertEquals(2 * (storage.pageBytes(0) + storage.pageBytes(1)), cache.usedBytes());
+      assertThrows(IllegalArgumentException.class, () -> a.sequence.startPage(3));
+      assertThrows(IllegalArgumentException.class, () -> a.sequence.pin(3, 2));
+      assertThrows(IllegalArgumentException.class, () -> a.sequence.pin(-1, 2));
+    }
+  }
+
+  @Test
+  void cuttingAPageThatAForkHasMoreOfCopiesItAndSpeaksOfItsOwnTokensOnly() {
+    try (PagedKvCache cache = cache()) {
+      Tracked a = track(cache);
+      a.append(10);
+      Tracked b = a.fork();
+      b.truncate(7);
+      b.startPage(7);
+      b.append(20);
+      assertEquals(2, storage.copies);
+      a.append(20);
+      assertEquals(2, storage.copies, "the other owner has the page for itself now");
+      Tracked c = a.fork();
+      c.startPage(30);
+      c.append(1);
+      assertEquals(2, storage.copies, "a summary that is right needs no copy");
+    }
+  }
+
+  @Test
+  void insertedTokensBehindAWindowAreNotHeld() {
+    try (PagedKvCache cache = cache()) {
+      Tracked a = track(cache);
+      a.append(5);
+      a.startPage(5);
+      a.insert(1000);
+      long unwindowed = (1 + (1000 + PAGE_TOKENS - 1) / PAGE_TOKENS) * storage.pageBytes(1);
+      long windowed = (cache.usedBytes() - unwindowed) / storage.pageBytes(0);
+      assertTrue(windowed <= (WINDOW + PagedKvCache.SLACK) / PAGE_TOKENS + 1);
+      a.append(1);
+      assertTrue(a.sequence.canTruncate(1005 - PagedKvCache.SLACK));
+      assertFalse(a.sequence.canTruncate(500));
+      KvView[] places = {new KvView(), new KvView()};
+      assertThrows(IllegalArgumentException.class, () -> a.sequence.insert(0, places));
+      assertThrows(IllegalArgumentException.class, () -> a.sequence.insert(1, new KvView[1]));
+      assertEquals(1006, a.sequence.length());
+    }
+  }
+
+  @Test
+  void insertingIntoAFullCacheSaysSoAndChangesNothing() {
+    try (PagedKvCache cache = new PagedKvCache(storage, 100)) {
+      Tracked a = track(cache);
+      a.append(60);
+      KvView[] places = {new KvView(), new KvView()};
+      assertThrows(KvCacheFullException.class, () -> a.sequence.insert(1000, places));
+      assertEquals(60, a.sequence.length());
+      a.insert(40);
+      assertThrows(KvCacheFullException.class, () -> a.append(30));
+      assertEquals(100, a.sequence.length());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 5, 40, 500})
+  void theByteBoundHoldsForManyFiles(int files) {
+    Random random = new Random(files);
+    int tokens = 0;
+    try (PagedKvCache cache = cache()) {
+      Tracked a = track(cache);
+      for (int i = 0; i < files; i++) {
+        int count = 1 + random.nextInt(random.nextBoolean() ? 3 : 60);
+        a.startPage(tokens);
+        a.append(count);
+        tokens += count;
+        long bound = PagedKvCache.bytes(SPEC, KvFormat.F16, tokens, MAX_ROWS, i + 1);
+        assertTrue(cache.usedBytes() <= bound);
+      }
     }
   }
 
@@ -284,16 +433,16 @@ class PagedKvCacheTest {
     Random random = new Random(seed);
     try (PagedKvCache cache = cache()) {
       List<Tracked> all = new ArrayList<>(List.of(track(cache)));
-      for (int round = 0; round < 2000; round++) {
+      for (int round = 0; round < 1000; round++) {
         Tracked one = all.get(random.nextInt(all.size()));
-        switch (random.nextInt(8)) {
+        switch (random.nextInt(12)) {
           case 0 -> {
             if (all.size() < 12) {
               all.add(one.fork());
             }
           }
           case 1 -> {
-            int length = Math.max(0, one.tokens.size() - random.nextInt(200));
+            int length = Math.max(0, one.tokens.size() - random.nextInt(500));
             if (one.sequence.canTruncate(length)) {
               one.truncate(length);
             }
@@ -306,6 +455,15 @@ class PagedKvCacheTest {
           }
           case 3, 4 -> one.append(1);
           case 5 -> one.append(1 + random.nextInt(MAX_ROWS));
+          case 6 -> {
+            one.insert(1 + random.nextInt(random.nextBoolean() ? 20 : 400));
+            one.append(1);
+          }
+          case 7 -> one.startPage(one.tokens.size() + random.nextInt(3) * random.nextInt(40));
+          case 8 -> {
+            int from = Math.max(0, one.tokens.size() - random.nextInt(100) + random.nextInt(40));
+            one.pin(from, from + random.nextInt(30));
+          }
           default -> stepOfAll(all, random);
         }
       }

@@ -7,32 +7,46 @@ import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.SketchBasis;
 import dev.jacquard.kernels.StepInputs;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Pages that hold the ids of their tokens instead of keys and values. */
 final class RecordingStorage implements KvStorage {
   private final KvSpec spec;
   private final List<List<int[]>> pages = new ArrayList<>();
+
+  /** For each page, the tokens that its summary speaks of. */
+  private final List<List<List<Integer>>> summaries = new ArrayList<>();
+
   int copies;
   int devicePages = Integer.MAX_VALUE;
   boolean closed;
 
   RecordingStorage(KvSpec spec) {
     this.spec = spec;
-    spec.groupWindows().forEach(window -> pages.add(new ArrayList<>()));
+    for (int _ : spec.groupWindows()) {
+      pages.add(new ArrayList<>());
+      summaries.add(new ArrayList<>());
+    }
   }
 
   /** What the ops that write keys and values do in a step. */
   void run(StepInputs inputs) {
     for (int g = 0; g < pages.size(); g++) {
       for (int row = 0; row < inputs.rows(); row++) {
-        pages.get(g).get(inputs.writePage(g, row))[inputs.writeOffset(g, row)] = inputs.token(row);
+        int page = inputs.writePage(g, row);
+        pages.get(g).get(page)[inputs.writeOffset(g, row)] = inputs.token(row);
+        summarise(g, page, inputs.writeOffset(g, row) + 1);
       }
     }
   }
 
   int token(int group, int page, int offset) {
     return pages.get(group).get(page)[offset];
+  }
+
+  List<Integer> summary(int group, int page) {
+    return summaries.get(group).get(page);
   }
 
   @Override
@@ -57,6 +71,7 @@ final class RecordingStorage implements KvStorage {
     }
     while (pages.get(group).size() < count) {
       pages.get(group).add(new int[PAGE_TOKENS]);
+      summaries.get(group).add(List.of());
     }
   }
 
@@ -64,6 +79,7 @@ final class RecordingStorage implements KvStorage {
   public void copyPage(int group, int from, int to, int tokens) {
     copies++;
     System.arraycopy(pages.get(group).get(from), 0, pages.get(group).get(to), 0, tokens);
+    summarise(group, to, tokens);
   }
 
   @Override
@@ -83,7 +99,11 @@ final class RecordingStorage implements KvStorage {
   }
 
   @Override
-  public void summarise(int group, int page, int tokens) {}
+  public void summarise(int group, int page, int tokens) {
+    summaries
+        .get(group)
+        .set(page, Arrays.stream(pages.get(group).get(page), 0, tokens).boxed().toList());
+  }
 
   @Override
   public void sketch(int layer, List<SketchBasis> bases) {

@@ -9,6 +9,8 @@ import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.tensor.format.F32;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -25,7 +27,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Attention of one layer of the 1.1 B shape (32:4 heads of 64) over {@code depth} cached tokens.
+ * Attention of one layer over {@code depth} cached tokens: of the 1.1 B shape (32:4 heads of 64),
+ * or of a global layer of Gemma 3 270M (4:1 heads of 256).
  */
 @SuppressWarnings("NullAway.Init") // JMH fills the fields
 @State(Scope.Benchmark)
@@ -35,9 +38,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 6, time = 1)
 @Fork(1)
 public class AttentionBenchmark {
-  private static final int HEADS = 32;
-  private static final int KV_HEADS = 4;
-  private static final int HEAD_SIZE = 64;
   private static final int CHUNK = 256;
 
   /**
@@ -48,11 +48,15 @@ public class AttentionBenchmark {
   @Param({"1", "256"})
   public int n;
 
-  @Param({"512", "4096"})
+  @Param({"1024", "8192", "32768", "131072"})
   public int depth;
 
-  @Param({"F16", "F32"})
+  @Param({"F16", "Q8"})
   public String kv;
+
+  /** Query heads, key/value heads, size of a head. */
+  @Param({"32:4:64", "4:1:256"})
+  public String shape;
 
   @Param("vector")
   public String backend;
@@ -68,27 +72,32 @@ public class AttentionBenchmark {
   @Setup
   public void setUp() {
     arena = Arena.ofShared();
-    Slot q = new Slot("q", HEADS * HEAD_SIZE, Slot.Domain.ALL);
-    Slot k = new Slot("k", KV_HEADS * HEAD_SIZE, Slot.Domain.ALL);
-    Slot v = new Slot("v", KV_HEADS * HEAD_SIZE, Slot.Domain.ALL);
-    Slot out = new Slot("out", HEADS * HEAD_SIZE, Slot.Domain.ALL);
-    Program program =
-        new Program(
-            List.of(
-                new Op.Embed(table("queries", q.width(), 1), 40, q),
-                new Op.Embed(table("keys", k.width(), 2), 16, k),
-                new Op.Embed(table("values", v.width(), 3), 16, v),
-                new Op.WriteKv(0, k, v),
-                new Op.Attention(0, q, out, HEADS, 1 / (float) Math.sqrt(HEAD_SIZE), 0, 0, null)),
-            new KvSpec(List.of(new KvSpec.Layer(KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0))),
-            out);
+    int[] sizes = Arrays.stream(shape.split(":")).mapToInt(Integer::parseInt).toArray();
+    int heads = sizes[0];
+    int kvHeads = sizes[1];
+    int size = sizes[2];
+    Slot q = new Slot("q", heads * size, Slot.Domain.ALL);
+    Slot k = new Slot("k", kvHeads * size, Slot.Domain.ALL);
+    Slot v = new Slot("v", kvHeads * size, Slot.Domain.ALL);
+    Slot out = new Slot("out", heads * size, Slot.Domain.ALL);
+    KvSpec spec = new KvSpec(List.of(new KvSpec.Layer(kvHeads, size, size, 0)));
+    List<Op> writing =
+        List.of(
+            new Op.Embed(table("keys", k.width(), 2), 16, k),
+            new Op.Embed(table("values", v.width(), 3), 16, v),
+            new Op.WriteKv(0, k, v));
+    List<Op> attending = new ArrayList<>(writing);
+    attending.add(new Op.Embed(table("queries", q.width(), 1), 40, q));
+    attending.add(new Op.Attention(0, q, out, heads, 1 / (float) Math.sqrt(size), 0, 0, null));
+    Program program = new Program(attending, spec, out);
+    Program writer = new Program(writing, spec, k);
     tokens = new int[depth + n];
     for (int i = 0; i < tokens.length; i++) {
       tokens[i] = (i * 2654435) & 1023;
     }
     var options = CompileOptions.of(Math.max(n, CHUNK), Math.max(n, CHUNK));
-    run = fill(backend, program, options);
-    try (ProgramRun reference = fill("reference", program, options)) {
+    run = fill(backend, program, writer, options);
+    try (ProgramRun reference = fill("reference", program, writer, options)) {
       Difference.require("attention", run.logits(0), reference.logits(0), NMSE_BOUND);
     }
     run.rewind(depth);
@@ -98,11 +107,10 @@ public class AttentionBenchmark {
     return RandomTensors.weight(name, F32.INSTANCE, 1024, width, arena, seed);
   }
 
-  private ProgramRun fill(String backendName, Program program, CompileOptions options) {
+  private ProgramRun fill(
+      String backendName, Program program, Program writer, CompileOptions options) {
     var filled = new ProgramRun(backendName, threads, program, KvFormat.valueOf(kv), options);
-    for (int i = 0; i < depth; i += CHUNK) {
-      filled.step(tokens, i, Math.min(depth, i + CHUNK), 1);
-    }
+    filled.fill(writer, options, tokens, depth);
     filled.step(tokens, depth, depth + 1, 1);
     return filled;
   }

@@ -42,6 +42,21 @@ final class ProgramRun implements AutoCloseable {
     executable.run(inputs, cache.storage(), null);
   }
 
+  /**
+   * Appends {@code tokens[0 … to)} by another program over the same cache, as one that only writes
+   * keys and values.
+   */
+  void fill(Program writer, CompileOptions options, int[] tokens, int to) {
+    try (Executable filler = backend.compile(writer, options)) {
+      for (int from = 0; from < to; from += options.maxRows()) {
+        inputs.clear();
+        int end = Math.min(to, from + options.maxRows());
+        sequence.append(inputs, tokens, from, end, 0, AttentionPolicy.DENSE);
+        filler.run(inputs, cache.storage(), null);
+      }
+    }
+  }
+
   /** Copies the logits of output row {@code i} of the last step. */
   float[] logits(int i) {
     float[] logits = new float[program.logits().width()];

@@ -105,7 +105,7 @@ final class BenchCommand implements Callable<Integer> {
     List<Row> rows = new ArrayList<>();
     try (Model model = run.open(terminal, longest())) {
       for (int depth : depths) {
-        try (Session filled = model.newSession()) {
+        try (Session filled = model.newSession(run.attention())) {
           if (depth > 0) {
             filled.evaluate(randomIds(model, depth), 0, (_, _) -> {});
           }

@@ -1,8 +1,10 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.evaluation.LogitsWriter;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.Session;
+import dev.jacquard.session.Session.LogitsConsumer;
 import dev.jacquard.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -25,7 +27,9 @@ import picocli.CommandLine.Option;
       "Writes the logits after each token of a text to a file.",
       "The form is that of the reference files: a header of four int32 (positions, vocabulary,"
           + " entries, 0), then for each position the logarithm of the sum of exponentials and"
-          + " either all logits, or the best ones as pairs of id and logit."
+          + " either all logits, or the best ones as pairs of id and logit.",
+      "With --last, the tokens before are read densely, and the last ones are decoded one by one by"
+          + " the class of --attention; only these are written."
     },
     footer = "  jacquard evaluate logits -f text.txt -n 160 --top 0 -o candidate.bin")
 final class EvaluateLogitsCommand implements Callable<Integer> {
@@ -64,6 +68,13 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
   private int limit = Integer.MAX_VALUE;
 
   @Option(
+      names = "--last",
+      paramLabel = "N",
+      converter = Numbers.Positive.class,
+      description = "Decode the last N tokens one by one, and write only these.")
+  private @Nullable Integer last;
+
+  @Option(
       names = "--top",
       paramLabel = "N",
       defaultValue = "256",
@@ -80,20 +91,35 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (Model model = run.open(terminal, 0);
-        Session session = model.newSession()) {
+        Session session = model.newSession(run.attention())) {
       int[] ids = ids(model.tokenizer());
       int vocabulary = model.tokenizer().size();
       try (LogitsWriter writer =
           LogitsWriter.create(output, vocabulary, top == 0 ? vocabulary : top)) {
-        session.evaluate(
-            ids, ids.length, (position, logits) -> append(writer, logits, position, ids.length));
+        LogitsConsumer consumer =
+            (position, logits) -> append(writer, logits, position, ids.length);
+        if (last == null) {
+          session.evaluate(ids, ids.length, consumer);
+        } else {
+          decode(session, ids, ids.length - last, consumer);
+        }
       } catch (UncheckedIOException e) {
         throw e.getCause();
       }
       terminal.clearStatus();
-      terminal.note(output + ": logits of " + ids.length + " positions");
+      int written = last == null ? ids.length : last;
+      terminal.note(output + ": logits of " + written + " positions");
     }
     return ExitCode.OK;
+  }
+
+  /** Reads the tokens before {@code first} densely, and each of the others in a step of its own. */
+  private void decode(Session session, int[] ids, int first, LogitsConsumer consumer) {
+    terminal.status("reading " + first + " tokens");
+    session.evaluate(Arrays.copyOf(ids, first), 0, (_, _) -> {}, AttentionPolicy.DENSE);
+    for (int i = first; i < ids.length; i++) {
+      session.evaluate(new int[] {ids[i]}, 1, consumer);
+    }
   }
 
   private void append(LogitsWriter writer, float[] logits, int position, int count) {
@@ -114,7 +140,12 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
     if (all.length == 0) {
       throw new InputException("there are no tokens to evaluate");
     }
-    return Arrays.copyOf(all, Math.min(all.length, limit));
+    int[] ids = Arrays.copyOf(all, Math.min(all.length, limit));
+    if (last != null && last > ids.length) {
+      throw new InputException(
+          "--last %d is more than the %d tokens there are".formatted(last, ids.length));
+    }
+    return ids;
   }
 
   private static int[] parse(Path file, int vocabulary) throws IOException {

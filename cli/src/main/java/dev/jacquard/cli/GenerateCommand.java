@@ -60,6 +60,7 @@ final class GenerateCommand implements Callable<Integer> {
       Phase prefill,
       Phase decode,
       long bytesPerToken,
+      AttentionDocument attention,
       Cost cost) {}
 
   private final Terminal terminal;
@@ -154,6 +155,18 @@ final class GenerateCommand implements Callable<Integer> {
           "What an hour of this machine costs, in any currency; gives the cost of a token.")
   private @Nullable Double pricePerHour;
 
+  @Option(
+      names = "--margin",
+      paramLabel = "X",
+      converter = Numbers.FiniteNotNegative.class,
+      description =
+          "Where the best two logits are closer, do the step again one class of attention stricter;"
+              + " 0 for never (default: 0).")
+  private double margin;
+
+  @Option(names = "--stats", description = "Also say what attention read.")
+  private boolean stats;
+
   @Option(names = "--json", description = "Print one JSON document instead of the text.")
   private boolean json;
 
@@ -174,9 +187,9 @@ final class GenerateCommand implements Callable<Integer> {
     }
     String text = prompt();
     try (Model model = run.open(terminal, 0);
-        Session session = model.newSession()) {
+        Session session = model.newSession(run.attention())) {
       List<Integer> ids = promptIds(model.tokenizer(), text);
-      var request = new GenerationRequest(ids, limit, sampling, stops, ignoreEos);
+      var request = new GenerationRequest(ids, limit, sampling, stops, ignoreEos, null, margin);
       return generate(model, session, request);
     }
   }
@@ -242,6 +255,7 @@ final class GenerateCommand implements Callable<Integer> {
       GenerationEvent.Finished finished) {
     GenerationStatistics statistics = finished.statistics();
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
+    AttentionDocument attention = AttentionDocument.of(statistics.attention());
     String reason = finished.reason().name().toLowerCase(Locale.ROOT);
     if (json) {
       terminal.println(
@@ -257,6 +271,7 @@ final class GenerateCommand implements Callable<Integer> {
                   Phase.of(statistics.prefill()),
                   Phase.of(statistics.decode()),
                   statistics.bytesPerToken(),
+                  attention,
                   cost)));
     } else {
       terminal.endLine();
@@ -272,6 +287,9 @@ final class GenerateCommand implements Callable<Integer> {
                     Format.bytes(statistics.bytesPerToken()),
                     cost,
                     reason.replace('_', ' '))));
+    if (stats) {
+      terminal.note(terminal.dim(attention.text()));
+    }
     return switch (finished.reason()) {
       case STOP, LENGTH, CONTEXT_FULL -> ExitCode.OK;
       case CANCELLED -> ExitCode.INTERRUPTED;

@@ -33,7 +33,7 @@ final class InspectCommand implements Callable<Integer> {
   @Option(
       names = "--kv",
       paramLabel = "FORMAT",
-      description = "Rounding of cached keys and values: f16 or f32 (default: f16).")
+      description = "Rounding of cached keys and values: f16, f32 or q8 (default: f16).")
   private KvFormat kv = KvFormat.F16;
 
   @Mixin private final ModelFlag model = new ModelFlag();

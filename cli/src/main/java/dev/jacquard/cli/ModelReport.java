@@ -6,9 +6,11 @@ import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.OpSupport;
 import dev.jacquard.kernels.Program;
+import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.memory.JacquardException;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelVerifier;
@@ -35,6 +37,8 @@ import org.jspecify.annotations.Nullable;
  * @param metadata values by key; arrays are shortened
  * @param formats bytes by number format
  * @param memory per context length; empty if the model cannot be run
+ * @param q8 what a token takes in a cache of 8 bits, or null if the model cannot be run or sees
+ *     everything through windows
  * @param backend that would run it, or null
  * @param kernels what computes each kind of op; empty if the model cannot be run
  * @param cannotRun why it cannot be run here, or null
@@ -48,6 +52,7 @@ record ModelReport(
     List<TensorRow> tensors,
     List<FormatShare> formats,
     List<Memory> memory,
+    @Nullable Q8Cache q8,
     @Nullable String backend,
     List<Kernel> kernels,
     @Nullable String cannotRun,
@@ -63,6 +68,35 @@ record ModelReport(
    * Bytes that a context length takes: weights, one session's keys and values, a step's buffers.
    */
   record Memory(int context, long weights, long kv, long activations, long total) {}
+
+  /**
+   * Bytes that each token takes in the layers without a window, where a context grows.
+   *
+   * @param bytesPerToken all that is kept of a token
+   * @param summaryBytesPerToken what sketches and page means are of it
+   * @param summaryShare the same as a share
+   */
+  record Q8Cache(double bytesPerToken, double summaryBytesPerToken, double summaryShare) {
+    static @Nullable Q8Cache of(Program program) {
+      List<KvSpec.Layer> layers =
+          program.kv().layers().stream().filter(layer -> layer.window() == 0).toList();
+      if (layers.isEmpty()) {
+        return null;
+      }
+      double all = layers.stream().mapToDouble(KvFormat.Q8::tokenBytes).sum();
+      double summaries = layers.stream().mapToDouble(QuantizedKv::summaryBytes).sum();
+      return new Q8Cache(all, summaries, summaries / all);
+    }
+
+    private String text() {
+      return ("%n--kv q8 keeps %s of a token in layers without a window; sketches and page means are %s of"
+              + " it, %s %%%n")
+          .formatted(
+              Format.bytes(Math.round(bytesPerToken)),
+              Format.bytes(Math.round(summaryBytesPerToken)),
+              Format.decimals(100 * summaryShare, 1));
+    }
+  }
 
   /** What computes a kind of op, and how many ops of the program that are. */
   record Kernel(String op, int count, String kernel) {}
@@ -105,11 +139,13 @@ record ModelReport(
       ModelFile file, KvFormat kv, String backendName, @Nullable Verification verification) {
     List<Memory> memory = List.of();
     List<Kernel> kernels = List.of();
+    Q8Cache q8 = null;
     String backendLine = null;
     String cannotRun = null;
     try {
       Program program = program(file);
       memory = memory(file, program, kv);
+      q8 = Q8Cache.of(program);
       try (Backend backend =
           Backends.open(
               backendName, new BackendOptions(Runtime.getRuntime().availableProcessors()))) {
@@ -129,6 +165,7 @@ record ModelReport(
             .toList(),
         formats(file.tensors()),
         memory,
+        q8,
         backendLine,
         kernels,
         cannotRun,
@@ -268,6 +305,9 @@ record ModelReport(
                 "+ " + Format.bytes(m.kv()),
                 "+ " + Format.bytes(m.activations()),
                 "= " + Format.bytes(m.total())));
+    if (q8 != null) {
+      text.append(q8.text());
+    }
     section(
         text,
         "Kernels of backend " + backend,

@@ -60,7 +60,7 @@ final class PerplexityCommand implements Callable<Integer> {
     }
     String text = TextInput.read(file, terminal);
     try (Model model = run.open(terminal, window);
-        Session session = model.newSession()) {
+        Session session = model.newSession(run.attention())) {
       int[] ids = model.tokenizer().encode(text, Tokenizer.Options.DEFAULT);
       if (ids.length < window) {
         throw new InputException(

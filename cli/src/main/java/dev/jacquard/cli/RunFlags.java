@@ -1,11 +1,17 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.session.Jacquard;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.ModelOptions;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** The options of every command that runs a model. */
 final class RunFlags {
@@ -40,13 +46,38 @@ final class RunFlags {
   @Option(
       names = "--kv",
       paramLabel = "FORMAT",
-      defaultValue = "F16",
-      description = "Rounding of cached keys and values: f16 or f32 (default: f16).")
-  private KvFormat kv = KvFormat.F16;
+      description =
+          "Rounding of cached keys and values: f16, f32 or q8 (default: f16, or q8 if attention is"
+              + " not dense).")
+  private @Nullable KvFormat kv;
+
+  @Mixin private final AttentionFlags attention = new AttentionFlags();
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command = CommandSpec.create();
 
   /** The context that was asked for, 0 if none. */
   int context() {
     return context;
+  }
+
+  /** How closely cached tokens are read. */
+  AttentionPolicy attention() {
+    return attention.policy();
+  }
+
+  private KvFormat kv() {
+    boolean dense = attention().equals(AttentionPolicy.DENSE);
+    if (kv == null) {
+      return dense ? KvFormat.F16 : KvFormat.Q8;
+    }
+    if (!dense && kv != KvFormat.Q8) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--attention %s reads parts of keys and values, and --kv %s has none: say --kv q8"
+              .formatted(attention(), kv.name().toLowerCase(Locale.ROOT)));
+    }
+    return kv;
   }
 
   /** Opens the model with the context that was asked for, or else {@code otherwise}. */
@@ -57,7 +88,7 @@ final class RunFlags {
             threads,
             context == 0 ? otherwise : context,
             batchSize,
-            kv,
+            kv(),
             share -> terminal.status("preparing weights " + Terminal.bar(share)));
     terminal.status("opening " + model.path().getFileName());
     Model opened = Jacquard.open(model.path(), options);

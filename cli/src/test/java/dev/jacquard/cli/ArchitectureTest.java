@@ -36,10 +36,15 @@ class ArchitectureTest {
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry("sampling", List.of("memory")),
+          Map.entry("repository", List.of("memory")),
+          Map.entry("kvstore", List.of("attention", "kernels", "memory")),
+          Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry(
               "session",
               List.of(
+                  "calibration",
                   "sampling",
+                  "kvstore",
                   "architecture",
                   "tokenizer",
                   "modelfile",
@@ -48,9 +53,13 @@ class ArchitectureTest {
                   "tensor",
                   "memory")),
           Map.entry(
+              "context",
+              List.of("session", "repository", "kvstore", "tokenizer", "kernels", "memory")),
+          Map.entry(
               "evaluation",
               List.of(
                   "session",
+                  "calibration",
                   "sampling",
                   "architecture",
                   "tokenizer",

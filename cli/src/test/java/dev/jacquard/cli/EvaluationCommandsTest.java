@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,9 @@ import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -56,6 +60,38 @@ class EvaluationCommandsTest {
     Outcome same = Outcome.of("evaluate", "kl", file("cut.bin"), file("cut.bin"));
     assertTrue(same.out().matches("(?s).*positions +5\n.*"), same.out());
     assertTrue(same.out().matches("(?s).*top-1 agreement +100.00 %\n.*"), same.out());
+  }
+
+  @Test
+  void theLastPositionsAreDecodedOneByOne() throws IOException {
+    String text = TestData.resource("reference/text-java.txt").toString();
+    List<String> common =
+        List.of("evaluate", "logits", "-f", text, "-n", "24", "--top", "0", "--kv", "q8");
+    Outcome all = run(common, "-o", file("whole.bin"));
+    assertEquals(ExitCode.OK, all.code(), all.err());
+    Outcome last = run(common, "--last", "4", "-o", file("last.bin"));
+    assertEquals(ExitCode.OK, last.code(), last.err());
+    assertTrue(last.err().contains("logits of 4 positions"), last.err());
+    byte[] whole = Files.readAllBytes(folder.resolve("whole.bin"));
+    byte[] rest = Files.readAllBytes(folder.resolve("last.bin"));
+    int row = 4 * (1 + 4096);
+    assertEquals(16 + 4 * row, rest.length);
+    assertArrayEquals(
+        Arrays.copyOfRange(whole, 16 + 20 * row, whole.length),
+        Arrays.copyOfRange(rest, 16, rest.length),
+        "dense decoding gives the bits of dense prefill");
+    Outcome certified = run(common, "--last", "4", "--attention", "certified", "-o", file("c.bin"));
+    assertEquals(ExitCode.OK, certified.code(), certified.err());
+    Outcome more = run(common, "--last", "25", "-o", file("more.bin"));
+    assertEquals(ExitCode.FAILED, more.code());
+    assertTrue(more.err().contains("--last 25 is more than the 24 tokens"), more.err());
+  }
+
+  private static Outcome run(List<String> common, String... more) {
+    List<String> all = new ArrayList<>(common);
+    all.addAll(List.of(more));
+    all.addAll(List.of("--backend", "reference"));
+    return Outcome.of(all.toArray(String[]::new));
   }
 
   @Test

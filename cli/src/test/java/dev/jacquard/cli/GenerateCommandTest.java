@@ -43,6 +43,46 @@ class GenerateCommandTest {
   }
 
   @Test
+  void statisticsTellWhatAttentionRead() throws IOException {
+    String text = Files.readString(TestData.resource("reference/text-java.txt")).substring(0, 1200);
+    List<String> flags = new ArrayList<>(List.of("-n", "3", "--backend", "reference"));
+    flags.addAll(List.of("--attention", "certified:0.2", "--margin", "100", "--json", "--stats"));
+    flags.add(text);
+    Outcome outcome = generate(flags.toArray(String[]::new));
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    JsonNode attention = new ObjectMapper().readTree(outcome.out()).get("attention");
+    assertEquals("certified:0.2", attention.get("class").asText());
+    assertEquals(2, attention.get("redone").asInt(), "a margin that is never reached");
+    assertEquals(4, attention.get("tokens").asInt());
+    assertTrue(attention.get("bytes_read").asLong() > 0);
+    assertTrue(attention.get("share_of_dense").asDouble() > 0);
+    assertTrue(attention.get("cases").asLong() > 0);
+    assertTrue(attention.get("certificate_worst").asDouble() <= 0.2);
+    assertTrue(
+        attention.get("certificate_mean").asDouble()
+            <= attention.get("certificate_worst").asDouble());
+    assertEquals(1, attention.get("prefill").get("share_of_dense").asDouble());
+    assertTrue(
+        outcome
+            .err()
+            .matches(
+                "(?s).*\nattention certified:0.2: [0-9.]+ [kM]B/token in 4 steps, [0-9.]+ % of"
+                    + " dense; .*\n  certificate: worst .*\n  2 steps done again one class"
+                    + " stricter\n  prompt: .* 100.0 % of dense\n"),
+        outcome.err());
+  }
+
+  @Test
+  void denseAttentionHasNoCertificate() throws IOException {
+    Outcome outcome = generate("-n", "2", "--json", "--backend", "reference", PROMPT);
+    JsonNode attention = new ObjectMapper().readTree(outcome.out()).get("attention");
+    assertEquals("dense", attention.get("class").asText());
+    assertEquals(1, attention.get("share_of_dense").asDouble());
+    assertTrue(attention.get("certificate_worst").isNull());
+    assertEquals(0, attention.get("redone").asInt());
+  }
+
+  @Test
   void jsonHoldsWhatTheTextModePrints() throws IOException {
     Outcome text = generate("-n", "8", PROMPT);
     Outcome json = generate("-n", "8", "--json", "--seed", "7", PROMPT);

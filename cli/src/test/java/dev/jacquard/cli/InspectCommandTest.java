@@ -29,6 +29,11 @@ class InspectCommandTest {
     assertTrue(out.matches("(?s).*blk.0.attn_q.weight +Q8_0 +256 x 256 +69.6 kB.*"), out);
     assertTrue(out.matches("(?s).*Q8_0 +57 tensors +7.8 MB +99.8 %.*"), out);
     assertTrue(out.matches("(?s).*1024 tokens +7.8 MB .*"), out);
+    assertTrue(
+        out.matches(
+            "(?s).*--kv q8 keeps [0-9.]+ kB of a token in layers without a window; sketches and page"
+                + " means are [0-9.]+ k?B of it, [0-9.]+ %\n.*"),
+        out);
     assertTrue(out.matches("(?s).*MatMul Q8_0 +x 17 .*"), out);
     assertTrue(out.lines().allMatch(line -> line.length() < 250), out);
   }
@@ -47,6 +52,13 @@ class InspectCommandTest {
         memory.get("weights").asLong()
             + memory.get("kv").asLong()
             + memory.get("activations").asLong());
+    JsonNode q8 = report.get("q8");
+    assertTrue(q8.get("bytes_per_token").asDouble() > 0);
+    assertTrue(q8.get("summary_share").asDouble() <= 0.13, q8.toString());
+    assertEquals(
+        q8.get("summary_share").asDouble(),
+        q8.get("summary_bytes_per_token").asDouble() / q8.get("bytes_per_token").asDouble(),
+        1e-12);
     assertTrue(report.get("cannot_run").isNull());
     assertFalse(report.get("kernels").isEmpty());
   }

@@ -14,6 +14,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -67,6 +70,57 @@ class ProcessTest {
     assertEquals(ExitCode.INTERRUPTED, process.waitFor(), errText());
     assertTrue(errText().strip().endsWith("| cancelled"), errText());
     assertEquals(1, errText().lines().count(), errText());
+  }
+
+  /** What was stored before Ctrl-C stays, and the next run goes on from there. */
+  @Test
+  void anInterruptedIndexGoesOnWhereItWas() throws Exception {
+    Path sources = Files.createDirectories(folder.resolve("sources"));
+    for (int i = 0; i < 60; i++) {
+      Files.writeString(
+          sources.resolve("F" + i + ".java"), "class F" + i + " { int a; }\n".repeat(40));
+    }
+    Path store = folder.resolve("store");
+    String[] index = {
+      "index", sources.toString(), "--store", store.toString(), "--backend", "reference", "--json"
+    };
+    Process process = start(index);
+    while (process.isAlive() && stored(store) < 3) {
+      Thread.sleep(10);
+    }
+    assertEquals(0, new ProcessBuilder("kill", "-INT", "" + process.pid()).start().waitFor());
+    String first = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(ExitCode.INTERRUPTED, process.waitFor(), errText());
+    assertEquals("", errText());
+    int computed = number(first, "computed");
+    assertTrue(computed >= 3 && computed < 60, first);
+    assertEquals(computed, stored(store));
+    try (Stream<Path> files = Files.list(store)) {
+      assertEquals(computed, files.count(), "nothing half-written is left");
+    }
+    process = start(index);
+    String second = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), errText());
+    assertEquals(List.of(60 - computed, computed), counts(second), second);
+  }
+
+  private static List<Integer> counts(String json) {
+    return List.of(number(json, "computed"), number(json, "stored"));
+  }
+
+  private static int number(String json, String name) {
+    Matcher matcher = Pattern.compile("\"" + name + "\" : (\\d+)").matcher(json);
+    assertTrue(matcher.find(), json);
+    return Integer.parseInt(matcher.group(1));
+  }
+
+  private static int stored(Path store) throws IOException {
+    if (!Files.exists(store)) {
+      return 0;
+    }
+    try (Stream<Path> files = Files.list(store)) {
+      return (int) files.filter(p -> p.toString().endsWith(".kv")).count();
+    }
   }
 
   @Test

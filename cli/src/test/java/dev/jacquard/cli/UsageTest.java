@@ -45,6 +45,16 @@ class UsageTest {
           generate x --stop=,                not empty
           generate x --backend gpu,          "auto, vector, reference"
           generate x --kv f8,                F16
+          generate x --attention certified:2,"above 0 and below 1, not 2.0"
+          generate x --attention budgeted:x, "'x' is no number"
+          generate x --attention exact,      "certified[:epsilon]"
+          generate x --attention dense:1,    at most 0 numbers
+          generate x --attention certified --kv f16,  "say --kv q8"
+          bench --attention budgeted --kv f32,        "say --kv q8"
+          generate x --dense-below -1,       at least 0
+          generate x --margin NaN,           finite number of at least 0
+          generate x --margin -1,            finite number of at least 0
+          evaluate logits -f x -o y --last 0, at least 1
           generate,                          PROMPT
           generate x -f y,                   PROMPT
           generate x y,                      y
@@ -63,6 +73,11 @@ class UsageTest {
           bench --csv --json,                mutually exclusive
           inspect --kv 3,                    F16
           doctor now,                        now
+          index,                             DIR
+          index x --list,                    mutually exclusive
+          index x --store-size 20XB,         "500MB or 20GB"
+          ask x,                             QUESTION
+          ask x y -n 0,                      at least 1
           nonsense,                          nonsense
           """)
   void wrongUsageSaysWhatIsAllowed(String line, String expected) {
@@ -93,7 +108,9 @@ class UsageTest {
             "evaluate logits",
             "evaluate kl",
             "bench",
-            "doctor")
+            "doctor",
+            "index",
+            "ask")
         .map(Arguments::of);
   }
 
@@ -115,7 +132,8 @@ class UsageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"-t", "-c", "-b", "--backend", "--kv", "-m"})
+  @ValueSource(
+      strings = {"-t", "-c", "-b", "--backend", "--kv", "--attention", "--dense-below", "-m"})
   void commandsThatRunAModelShareTheirOptions(String option) {
     for (String command : List.of("generate", "perplexity", "evaluate logits", "bench")) {
       Outcome outcome = Outcome.of((command + " --help").split(" "));

@@ -2,7 +2,10 @@ package dev.jacquard.session;
 
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.KvCacheFullException;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.modelfile.ModelFile;
@@ -36,6 +39,7 @@ final class Engine implements AutoCloseable {
   private final ModelFile file;
   private final Executable executable;
   private final KvCache cache;
+  private final Sketching sketching;
   private final StepInputs inputs;
   private final int maxOutputs;
   private final StepLogits logits;
@@ -48,6 +52,7 @@ final class Engine implements AutoCloseable {
 
   private final List<Job> step = new ArrayList<>();
   private final Set<Session> sessions = new HashSet<>();
+  private boolean saidNotSketched;
   private volatile boolean closed;
 
   /**
@@ -61,12 +66,14 @@ final class Engine implements AutoCloseable {
       ModelFile file,
       Executable executable,
       KvCache cache,
+      Sketching sketching,
       Slot logits,
       int batchSize,
       int maxOutputs) {
     this.file = file;
     this.executable = executable;
     this.cache = cache;
+    this.sketching = sketching;
     this.maxOutputs = maxOutputs;
     this.logits = new StepLogits(executable, logits);
     inputs = new StepInputs(batchSize, cache.storage().spec().groupWindows().size());
@@ -74,6 +81,11 @@ final class Engine implements AutoCloseable {
 
   void start() {
     thread.start();
+  }
+
+  /** Who sees to sketches; engine thread. */
+  Sketching sketching() {
+    return sketching;
   }
 
   KvCache cache() {
@@ -195,6 +207,12 @@ final class Engine implements AutoCloseable {
     if (jobs.isEmpty()) {
       return work;
     }
+    try {
+      sketching.prepare(jobs, () -> closed);
+    } catch (RuntimeException | Error e) { // steps of its own failed
+      stepFailed(e);
+      return work;
+    }
     plan();
     if (inputs.rows() > 0) {
       runStep();
@@ -239,9 +257,10 @@ final class Engine implements AutoCloseable {
 
   private void runStep() {
     long started = System.nanoTime();
+    sayWhatIsNotSketched();
     try {
       file.requireIntact(); // a system call of a microsecond
-      executable.run(inputs, cache.storage(), null);
+      executable.run(inputs, cache.storage(), observer());
     } catch (RuntimeException | Error e) { // InternalError: a page of the mapped file is gone
       stepFailed(e);
       return;
@@ -249,6 +268,7 @@ final class Engine implements AutoCloseable {
     int output = 0;
     for (Job job : step) {
       try {
+        AttentionEvent.record(job, logits);
         FinishReason reason = job.receive(logits, output, started);
         if (reason != null) {
           job.end(reason, null);
@@ -258,6 +278,51 @@ final class Engine implements AutoCloseable {
       }
       output += job.outputs();
     }
+  }
+
+  /** Says once that a class which needs sketches is asked for and there are none. */
+  private void sayWhatIsNotSketched() {
+    if (saidNotSketched) {
+      return;
+    }
+    for (int s = 0; s < inputs.sequences(); s++) {
+      if (needsSketches(inputs.exactness(s)) && !sketched()) {
+        saidNotSketched = true;
+        LOGGER.log(
+            Level.WARNING,
+            "attention is dense where it should estimate: this model has no calibrated sketches;"
+                + " make them with 'jacquard calibrate'");
+        return;
+      }
+    }
+  }
+
+  private static boolean needsSketches(Exactness exactness) {
+    return switch (exactness) {
+      case Exactness.Dense _, Exactness.Certified _ -> false;
+      case Exactness.Verified _, Exactness.Budgeted _ -> true;
+    };
+  }
+
+  /** Whether all layers without a window are sketched. */
+  private boolean sketched() {
+    KvStorage storage = cache.storage();
+    List<KvSpec.Layer> layers = storage.spec().layers();
+    for (int layer = 0; layer < layers.size(); layer++) {
+      if (layers.get(layer).window() == 0 && !storage.sketched(layer)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** What tells the jobs that record about each op, or null: steps are faster unobserved. */
+  private Executable.@Nullable Observer observer() {
+    List<Job> recording = step.stream().filter(Job::recording).toList();
+    recording.forEach(Job::beforeStep);
+    return recording.isEmpty()
+        ? null
+        : (index, op) -> recording.forEach(job -> job.afterOp(index, executable));
   }
 
   /**

@@ -1,5 +1,9 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.Executable;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStoreException;
 import dev.jacquard.memory.JacquardException;
 import dev.jacquard.sampling.NonFiniteLogitsException;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -26,6 +30,9 @@ final class Evaluation extends Job {
 
   private final int firstOutput;
   private final int batchRows;
+  private final AttentionPolicy policy;
+  private final AttentionTally attention = new AttentionTally();
+  private final @Nullable KvRecorder recorder;
   private final BlockingQueue<Batch> free = new ArrayBlockingQueue<>(BATCHES);
   private final BlockingQueue<Batch> full = new ArrayBlockingQueue<>(BATCHES + 1);
   private final Runnable wakeEngine;
@@ -37,10 +44,20 @@ final class Evaluation extends Job {
    *
    * @param firstOutput position of the first token whose logits are wanted
    * @param outputs number of them
+   * @param policy how closely it reads
+   * @param recorder looks on as keys and values are computed, or null
    */
-  Evaluation(Session session, Model model, int firstOutput, int outputs) {
+  Evaluation(
+      Session session,
+      Model model,
+      int firstOutput,
+      int outputs,
+      AttentionPolicy policy,
+      @Nullable KvRecorder recorder) {
     super(session);
     this.firstOutput = firstOutput;
+    this.policy = policy;
+    this.recorder = recorder;
     // Half of what a step may have, so that both batches together stay within the same memory.
     batchRows = Math.min(outputs, Math.max(1, model.maxOutputs() / BATCHES));
     for (int i = 0; i < BATCHES && i * batchRows < outputs; i++) {
@@ -52,6 +69,16 @@ final class Evaluation extends Job {
   @Override
   @Nullable FinishReason begin() {
     return pending() == 0 ? FinishReason.LENGTH : null;
+  }
+
+  @Override
+  AttentionPolicy policy() {
+    return policy;
+  }
+
+  /** What attention read; once all was handed over. */
+  AttentionStatistics.Reading attention() {
+    return attention.reading();
   }
 
   @Override
@@ -70,7 +97,30 @@ final class Evaluation extends Job {
   }
 
   @Override
+  boolean recording() {
+    return recorder != null;
+  }
+
+  @Override
+  void beforeStep() {
+    if (recorder != null) {
+      recorder.begin(firstRow(), sequence().cached() - rows(), rows());
+    }
+  }
+
+  @Override
+  void afterOp(int index, Executable executable) {
+    if (recorder != null) {
+      recorder.after(index, executable);
+    }
+  }
+
+  @Override
   @Nullable FinishReason receive(StepLogits logits, int first, long started) {
+    if (recorder != null) {
+      recorder.end();
+    }
+    attention.add(this, logits);
     if (outputs() > 0) {
       Batch batch = free.remove();
       batch.firstPosition = sequence().cached() - outputs();
@@ -132,6 +182,9 @@ final class Evaluation extends Job {
       throw new IllegalStateException("the session was closed while it evaluated");
     }
     if (error != null) {
+      if (error instanceof KvStoreException stored) {
+        throw stored;
+      }
       throw new JacquardException("the evaluation failed: " + error.getMessage(), error);
     }
   }

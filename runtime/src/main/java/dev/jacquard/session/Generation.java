@@ -1,8 +1,11 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.sampling.Sampler;
 import dev.jacquard.session.GenerationStatistics.Phase;
 import dev.jacquard.tokenizer.StreamingDetokenizer;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,11 +30,19 @@ final class Generation extends Job {
   private final GenerationStream stream;
   private int prompt;
   private int prefilled;
+  private int placed;
   private int sampled;
   private int decoded;
   private long prefillNanos;
   private long decodeNanos;
   private long decodeBytes;
+  private final AttentionTally prefillAttention = new AttentionTally();
+  private final AttentionTally decodeAttention = new AttentionTally();
+
+  /** Whether the row in hand is computed again, one class stricter. */
+  private boolean redoing;
+
+  private int redone;
 
   Generation(Session session, GenerationRequest request, Model model) {
     super(session);
@@ -57,6 +68,15 @@ final class Generation extends Job {
   }
 
   @Override
+  AttentionPolicy policy() {
+    return redoing ? ownPolicy().stricter() : ownPolicy();
+  }
+
+  private AttentionPolicy ownPolicy() {
+    return Objects.requireNonNullElse(request.attention(), sequence().policy());
+  }
+
+  @Override
   boolean ready() {
     return stream.hasRoom();
   }
@@ -73,16 +93,22 @@ final class Generation extends Job {
 
   @Override
   @Nullable FinishReason receive(StepLogits logits, int first, long started) {
-    boolean prefill = prefilled < prompt;
+    boolean prefill = prefilled + placed < prompt;
     if (prefill) {
+      prefillAttention.add(this, logits);
+      placed += placed();
       prefilled += rows();
-      stream.put(new GenerationEvent.Prefill(prefilled, prompt));
+      stream.put(new GenerationEvent.Prefill(prefilled + placed, prompt));
     } else {
-      decoded++;
-      decodeBytes += model.stepCost().bytesAt(sequence().length() - 1);
+      long spared = decodeAttention.add(this, logits);
+      decodeBytes += model.stepCost().bytesAt(sequence().length() - 1) - spared;
     }
     FinishReason reason = null;
-    if (outputs() > 0) {
+    if (outputs() > 0 && !prefill && isUnclear(logits, first)) {
+      redo();
+    } else if (outputs() > 0) {
+      decoded += prefill ? 0 : 1;
+      redoing = false;
       reason = accept(sample(logits.read(first)));
     } else if (pending() == 0) {
       reason = limitReached();
@@ -94,6 +120,33 @@ final class Generation extends Job {
       decodeNanos += nanos;
     }
     return reason;
+  }
+
+  /** Whether a stricter class should compute the token that was decoded last. */
+  private boolean isUnclear(StepLogits logits, int output) {
+    if (request.margin() == 0
+        || redoing
+        || ownPolicy().exactness(sequence().length()) instanceof Exactness.Dense) {
+      return false;
+    }
+    float best = Float.NEGATIVE_INFINITY;
+    float second = Float.NEGATIVE_INFINITY;
+    for (float logit : logits.read(output)) {
+      if (logit > best) {
+        second = best;
+        best = logit;
+      } else if (logit > second) {
+        second = logit;
+      }
+    }
+    return best - second < request.margin();
+  }
+
+  /** Forgets keys and values of the last token, which the next step computes again. */
+  private void redo() {
+    redoing = true;
+    redone++;
+    sequence().forget(sequence().length() - 1);
   }
 
   private int sample(float[] logits) {
@@ -132,6 +185,8 @@ final class Generation extends Job {
     return new GenerationStatistics(
         new Phase(prefilled, prefillNanos * 1e-9),
         new Phase(decoded, decodeNanos * 1e-9),
-        decoded == 0 ? 0 : decodeBytes / decoded);
+        decoded == 0 ? 0 : decodeBytes / decoded,
+        new AttentionStatistics(
+            ownPolicy().toString(), prefillAttention.reading(), decodeAttention.reading(), redone));
   }
 }

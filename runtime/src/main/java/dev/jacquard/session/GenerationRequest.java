@@ -1,8 +1,10 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.sampling.SamplingSettings;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What to generate after the session's present content.
@@ -12,19 +14,27 @@ import java.util.List;
  * @param sampling how tokens are drawn
  * @param stopStrings texts that end the generation; they are not part of the output
  * @param ignoreEos go on after end-of-generation tokens
+ * @param attention how closely cached tokens are read; null for the policy of the session
+ * @param margin where the best two logits of a decoded token differ by less, its step is done
+ *     again, once, one class stricter ({@link AttentionPolicy#stricter}); 0 for never
  */
 public record GenerationRequest(
     List<Integer> prompt,
     int maxTokens,
     SamplingSettings sampling,
     List<String> stopStrings,
-    boolean ignoreEos) {
+    boolean ignoreEos,
+    @Nullable AttentionPolicy attention,
+    double margin) {
   /** Checks and copies. */
   public GenerationRequest {
     prompt = List.copyOf(prompt);
     stopStrings = List.copyOf(stopStrings);
     if (maxTokens < -1) {
       throw new IllegalArgumentException("maxTokens must be -1 or more, not " + maxTokens);
+    }
+    if (!(margin >= 0 && margin < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException("margin must be a number of at least 0, not " + margin);
     }
     for (String stop : stopStrings) {
       if (stop.isEmpty() || stop.codePoints().anyMatch(GenerationRequest::isHalfCharacter)) {
@@ -41,26 +51,48 @@ public record GenerationRequest(
   /** A request with default sampling, no stop strings and no limit but the context. */
   public static GenerationRequest of(int... prompt) {
     return new GenerationRequest(
-        Arrays.stream(prompt).boxed().toList(), -1, SamplingSettings.DEFAULT, List.of(), false);
+        Arrays.stream(prompt).boxed().toList(),
+        -1,
+        SamplingSettings.DEFAULT,
+        List.of(),
+        false,
+        null,
+        0);
   }
 
   /** The same with another limit. */
   public GenerationRequest withMaxTokens(int limit) {
-    return new GenerationRequest(prompt, limit, sampling, stopStrings, ignoreEos);
+    return new GenerationRequest(
+        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin);
   }
 
   /** The same with other sampling. */
   public GenerationRequest withSampling(SamplingSettings settings) {
-    return new GenerationRequest(prompt, maxTokens, settings, stopStrings, ignoreEos);
+    return new GenerationRequest(
+        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin);
   }
 
   /** The same with other stop strings. */
   public GenerationRequest withStopStrings(String... stops) {
-    return new GenerationRequest(prompt, maxTokens, sampling, List.of(stops), ignoreEos);
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin);
   }
 
   /** The same, going on after end-of-generation tokens. */
   public GenerationRequest withIgnoreEos(boolean ignore) {
-    return new GenerationRequest(prompt, maxTokens, sampling, stopStrings, ignore);
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin);
+  }
+
+  /** The same with another policy; null for the session's. */
+  public GenerationRequest withAttention(@Nullable AttentionPolicy policy) {
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, policy, margin);
+  }
+
+  /** The same with another margin. */
+  public GenerationRequest withMargin(double logits) {
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, logits);
   }
 }

@@ -4,11 +4,14 @@ import dev.jacquard.architecture.Architecture;
 import dev.jacquard.architecture.Architectures;
 import dev.jacquard.attention.KvCache;
 import dev.jacquard.attention.PagedKvCache;
+import dev.jacquard.calibration.BasisStore;
+import dev.jacquard.calibration.Calibrator;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.memory.AvailableMemory;
 import dev.jacquard.memory.JacquardException;
@@ -104,12 +107,18 @@ public final class Jacquard {
                 WeightCache.file(file.fingerprint() + "." + backend.name()),
                 options.progress()));
     resources.add(executable::close);
+    KvStorage storage = backend.allocateKv(program.kv(), options.kvFormat());
     KvCache cache =
-        new PagedKvCache(
-            backend.allocateKv(program.kv(), options.kvFormat()),
-            available.bytes() - full.weights() - full.activations());
+        new PagedKvCache(storage, available.bytes() - full.weights() - full.activations());
     resources.add(cache::close);
-    Engine engine = new Engine(file, executable, cache, program.logits(), batchSize, maxOutputs);
+    Sketching sketching =
+        new Sketching(
+            new Calibrator(backend, executable, program, batchSize, context),
+            new BasisStore(file, program.kv(), WeightCache.folder().orElse(null)),
+            cache.storage(),
+            Model.lead(tokenizer));
+    Engine engine =
+        new Engine(file, executable, cache, sketching, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);
     StepCost cost = StepCost.of(executable.weightBytesPerStep(), program.kv(), options.kvFormat());
     LOGGER.log(

@@ -1,5 +1,8 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.StepInputs;
 import org.jspecify.annotations.Nullable;
 
@@ -11,7 +14,9 @@ abstract sealed class Job permits Generation, Evaluation {
   private final Session session;
   private volatile boolean cancelled;
   private boolean ended;
+  private int firstRow;
   private int rows;
+  private int placed;
   private int outputs;
 
   Job(Session session) {
@@ -43,6 +48,17 @@ abstract sealed class Job permits Generation, Evaluation {
   /** Prepares the first step; a reason if there is nothing to compute. */
   abstract @Nullable FinishReason begin();
 
+  /** How closely the rows of its next step read. */
+  abstract AttentionPolicy policy();
+
+  /** Whether its next steps read sketches of keys, if there are any. */
+  final boolean readsSketches() {
+    return switch (policy().exactness(sequence().length())) {
+      case Exactness.Dense _, Exactness.Certified _ -> false;
+      case Exactness.Verified _, Exactness.Budgeted _ -> true;
+    };
+  }
+
   /** Whether the reader has room for what a step would bring. */
   abstract boolean ready();
 
@@ -53,14 +69,19 @@ abstract sealed class Job permits Generation, Evaluation {
   abstract int maxOutputs();
 
   /**
-   * Puts the next rows into a step.
+   * Puts the next rows into a step. Stored keys and values that come before them are placed first.
    *
-   * @return whether there were any
+   * @return whether there were any rows
    */
   final boolean plan(StepInputs inputs, int maxRows, int maxOutputsLeft) {
+    if (pending() == 0) {
+      return false; // its row is part of the step already
+    }
     TokenSequence sequence = sequence();
+    placed = sequence.place();
+    firstRow = inputs.rows();
     int from = sequence.cached();
-    int to = Math.min(sequence.length(), from + maxRows);
+    int to = Math.min(sequence.computable(), from + maxRows);
     int firstOutput = Math.max(from, firstOutput());
     int wanted = Math.min(to - firstOutput, Math.min(maxOutputs(), maxOutputsLeft));
     if (to > firstOutput) {
@@ -71,8 +92,18 @@ abstract sealed class Job permits Generation, Evaluation {
     }
     rows = to - from;
     outputs = Math.max(0, wanted);
-    sequence.append(inputs, to, outputs);
+    sequence.append(inputs, to, outputs, policy());
     return true;
+  }
+
+  /** The first of its rows in the present step. */
+  final int firstRow() {
+    return firstRow;
+  }
+
+  /** Tokens whose stored keys and values were placed before the present step. */
+  final int placed() {
+    return placed;
   }
 
   /** Rows in the present step. */
@@ -84,6 +115,17 @@ abstract sealed class Job permits Generation, Evaluation {
   final int outputs() {
     return outputs;
   }
+
+  /** Whether it wants to see what each op of a step computes. */
+  boolean recording() {
+    return false;
+  }
+
+  /** A step with its rows begins; told to those that record. */
+  void beforeStep() {}
+
+  /** An op of the step has written its slots; told to those that record. Must not throw. */
+  void afterOp(int index, Executable executable) {}
 
   /**
    * Takes what a step brought.

@@ -1,11 +1,19 @@
 package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.calibration.SavedCalibration;
 import dev.jacquard.kernels.Backend;
+import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.tokenizer.Tokenizer;
+import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.function.DoubleConsumer;
 
 /**
  * An open model: weights, tokenizer, backend and engine thread, shared by its sessions. Any thread
@@ -13,6 +21,7 @@ import java.util.BitSet;
  */
 public final class Model implements AutoCloseable {
   private final ModelFile file;
+  private final String fingerprint;
   private final Tokenizer tokenizer;
   private final Program program;
   private final Backend backend;
@@ -35,6 +44,7 @@ public final class Model implements AutoCloseable {
       int maxOutputs,
       Resources resources) {
     this.file = file;
+    fingerprint = file.fingerprint();
     this.tokenizer = tokenizer;
     this.program = program;
     this.backend = backend;
@@ -44,6 +54,11 @@ public final class Model implements AutoCloseable {
     this.maxOutputs = maxOutputs;
     this.resources = resources;
     tokenizer.endOfGeneration().forEach(endOfGeneration::set);
+  }
+
+  /** Names the content of the model's file, as it was when it was opened. */
+  String fingerprint() {
+    return fingerprint;
   }
 
   /** The mapped file. */
@@ -88,15 +103,87 @@ public final class Model implements AutoCloseable {
   /**
    * A new, empty session; the caller closes it.
    *
-   * @param policy which cached pages its steps read, and those of its forks; asked on the engine
-   *     thread
+   * @param policy how closely its steps read cached tokens, and those of its forks, unless a
+   *     request says otherwise; asked on the engine thread
    * @throws IllegalStateException if the model is closed
+   * @throws IllegalArgumentException if the policy is not dense and keys and values are not kept in
+   *     8 bits
    */
   public Session newSession(AttentionPolicy policy) {
     if (engine.closed()) {
       throw new IllegalStateException("the model is closed");
     }
+    requireReadable(policy);
     return new Session(this, new TokenSequence(engine.cache(), policy));
+  }
+
+  /**
+   * A store for keys and values of files that this model has read.
+   *
+   * @param folder is created if it does not exist
+   * @param maxBytes most bytes of all files in it, those of other models included
+   * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
+   */
+  public KvStore store(Path folder, long maxBytes) {
+    return new KvStore(folder, maxBytes, fingerprint, program);
+  }
+
+  /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
+  public int[] lead() {
+    return lead(tokenizer);
+  }
+
+  static int[] lead(Tokenizer tokenizer) {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
+  }
+
+  /**
+   * Computes the keys and values of a file in a session of its own, after {@link #lead}, and stores
+   * them. Several threads may do this at once; their files share steps.
+   *
+   * @param ids tokens of the file; not to be changed any more
+   * @throws ContextExceededException if they do not fit the context
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be stored
+   * @throws IllegalStateException if the model is closed
+   */
+  public StoredFile store(KvStore store, int[] ids) {
+    try (KvRecorder recorder = store.record(lead(), ids);
+        Session session = newSession()) {
+      session.record(recorder);
+      return recorder.finish();
+    }
+  }
+
+  /**
+   * Makes the bases of sketches from a text and saves them beside the model, or else in the cache
+   * folder; this model uses them from now on. The engine does nothing else meanwhile.
+   *
+   * @param tokens the text, without BOS, at least {@link
+   *     dev.jacquard.calibration.Calibrator#LEAST_TOKENS}
+   * @param source what text it is, in a few words
+   * @param progress told the finished share, 0 to 1, on the engine thread; may throw to stop
+   * @throws dev.jacquard.calibration.CalibrationException if no layer can be sketched, the text is
+   *     too short, or the model computes numbers that are not finite
+   * @throws dev.jacquard.memory.JacquardException if they cannot be saved
+   * @throws IllegalStateException if the model is closed
+   */
+  public SavedCalibration calibrate(int[] tokens, String source, DoubleConsumer progress) {
+    return engine.call(() -> engine.sketching().calibrate(tokens, source, progress));
+  }
+
+  /** Refuses a policy that the cache's format does not allow. */
+  void requireReadable(AttentionPolicy policy) {
+    KvFormat format = engine.cache().storage().format();
+    boolean dense = policy.exactness(Integer.MAX_VALUE) instanceof Exactness.Dense;
+    if (!dense && format != KvFormat.Q8) {
+      throw new IllegalArgumentException(
+          "attention "
+              + policy
+              + " reads keys and values in parts, which a cache of format "
+              + format
+              + " has not: open the model with ModelOptions.withKvFormat(KvFormat.Q8) (--kv q8)");
+    }
   }
 
   /** Cancels what runs, closes all sessions, frees everything. Twice does nothing. */

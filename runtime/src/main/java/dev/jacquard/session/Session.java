@@ -1,5 +1,9 @@
 package dev.jacquard.session;
 
+import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kvstore.KvRecorder;
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.kvstore.StoredFile;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -12,6 +16,12 @@ import org.jspecify.annotations.Nullable;
  * the session is closed; what it does ends with that error.
  */
 public final class Session implements AutoCloseable {
+  /**
+   * Tokens of a stored file that are computed where it is placed: they see what stands before the
+   * file, which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
+   */
+  public static final int RECOMPUTED = 16;
+
   private final Model model;
   private final TokenSequence sequence;
 
@@ -47,7 +57,7 @@ public final class Session implements AutoCloseable {
    *
    * @throws IllegalStateException if the session or model is closed, or the session is in use
    * @throws IllegalArgumentException if the prompt holds an id that is no token, or nothing at all
-   *     is there to continue
+   *     is there to continue, or its attention needs another format of the cache
    * @throws ContextExceededException if the prompt does not fit the context
    */
   public GenerationStream generate(GenerationRequest request) {
@@ -56,6 +66,9 @@ public final class Session implements AutoCloseable {
     try {
       int[] prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
       requireFitting(prompt);
+      if (request.attention() != null) {
+        model.requireReadable(request.attention());
+      }
       if (sequence.length() + prompt.length == 0) {
         throw new IllegalArgumentException(
             "the prompt is empty and so is the session; begin with at least one token, as BOS");
@@ -84,6 +97,80 @@ public final class Session implements AutoCloseable {
    * @throws dev.jacquard.memory.JacquardException if it fails, or the calling thread is interrupted
    */
   public void evaluate(int[] tokens, int outputs, LogitsConsumer consumer) {
+    evaluate(tokens, outputs, consumer, sequence.policy(), null);
+  }
+
+  /**
+   * The same, reading cached tokens as closely as {@code policy} says, whatever the session's is.
+   * Rows that are computed together are a prompt; to have tokens decoded, hand them over one by
+   * one.
+   *
+   * @return what attention read for these tokens
+   * @throws IllegalArgumentException also if the policy needs another format of the cache
+   */
+  public AttentionStatistics.Reading evaluate(
+      int[] tokens, int outputs, LogitsConsumer consumer, AttentionPolicy policy) {
+    model.requireReadable(policy);
+    return evaluate(tokens, outputs, consumer, policy, null);
+  }
+
+  /**
+   * Has the next token begin a page of its own: to be called before each file of a context, so that
+   * no page holds tokens of two files.
+   *
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   */
+  public void startPage() {
+    beginTurn();
+    try {
+      sequence.startPage();
+    } finally {
+      endTurn();
+    }
+  }
+
+  /**
+   * Pins tokens: whatever the policy, the pages that hold them are read in 8 bits from the next
+   * step on, until they are {@link #rewind rewound}.
+   *
+   * @param from position of the first
+   * @param to position after the last, which may be the next one at most
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   * @throws IllegalArgumentException if the session has not all of them
+   */
+  public void pin(int from, int to) {
+    beginTurn();
+    try {
+      if (from < 0 || to < from || to > sequence.length()) {
+        throw new IllegalArgumentException(
+            "can pin positions from 0 to "
+                + sequence.length()
+                + ", not from "
+                + from
+                + " to "
+                + to);
+      }
+      sequence.pin(from, to);
+    } finally {
+      endTurn();
+    }
+  }
+
+  /**
+   * Computes the tokens of a recorder, which looks on; the session must be empty.
+   *
+   * @throws dev.jacquard.kvstore.KvStoreException if they cannot be written
+   */
+  void record(KvRecorder recorder) {
+    evaluate(recorder.tokens(), 0, (_, _) -> {}, sequence.policy(), recorder);
+  }
+
+  private AttentionStatistics.Reading evaluate(
+      int[] tokens,
+      int outputs,
+      LogitsConsumer consumer,
+      AttentionPolicy policy,
+      @Nullable KvRecorder recorder) {
     beginTurn();
     boolean started = false;
     try {
@@ -96,15 +183,57 @@ public final class Session implements AutoCloseable {
       }
       requireFitting(tokens);
       int end = sequence.length() + tokens.length;
-      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs);
+      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs, policy, recorder);
       sequence.add(tokens);
       model.engine().submit(evaluation);
       started = true;
       evaluation.handOver(consumer);
+      return evaluation.attention();
     } finally {
       if (!started) {
         endTurn();
       }
+    }
+  }
+
+  /**
+   * Appends the tokens of a stored file. Returns at once: the next generation or evaluation
+   * computes the file's first {@value #RECOMPUTED} tokens, which then see what stands before it,
+   * and places the keys and values of the others; if the session has nothing but what stood before
+   * the file when it was stored, it places all of them. The file begins a page of its own.
+   *
+   * <p>Should the stored file turn out to be damaged or gone, all its tokens are computed, after a
+   * line in the log.
+   *
+   * @param store where it is, as {@link Model#store(java.nio.file.Path, long)} gave it
+   * @throws IllegalArgumentException if the store is one of another model
+   * @throws IllegalStateException if the session or model is closed, or the session is in use
+   * @throws ContextExceededException if the tokens do not fit the context
+   */
+  public void place(KvStore store, StoredFile file) {
+    place(store, file, RECOMPUTED);
+  }
+
+  /**
+   * The same with another number of first tokens that are computed: more of them cost time and
+   * bring the session closer to one that computed everything (docs/kv-store.md has figures).
+   *
+   * @throws IllegalArgumentException also if the number is negative
+   */
+  public void place(KvStore store, StoredFile file, int recomputed) {
+    if (recomputed < 0) {
+      throw new IllegalArgumentException("cannot compute " + recomputed + " tokens");
+    }
+    beginTurn();
+    try {
+      if (!store.model().equals(model.fingerprint())) {
+        throw new IllegalArgumentException(
+            store.folder() + " was opened as a store of another model; use Model.store");
+      }
+      requireFitting(file.ids());
+      sequence.add(store, file, recomputed);
+    } finally {
+      endTurn();
     }
   }
 

@@ -1,9 +1,10 @@
 package dev.jacquard.session;
 
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.Slot;
 
-/** The logits of the step that has just run; engine thread. */
+/** What the step that has just run brought; engine thread. */
 final class StepLogits {
   private final Executable executable;
   private final Slot slot;
@@ -19,6 +20,11 @@ final class StepLogits {
   float[] read(int output) {
     read(output, row);
     return row;
+  }
+
+  /** What attention read for row {@code row} of the step. */
+  AttentionReport.Row attention(int row) {
+    return executable.attention().row(row);
   }
 
   /** Copies row {@code output}. */

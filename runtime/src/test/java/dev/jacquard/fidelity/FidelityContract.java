@@ -125,9 +125,10 @@ abstract class FidelityContract {
     String family = name.replaceAll("\\..*", "");
     int[] tokens = TestData.ids(TestData.resource("architectures/" + family + ".tokens.txt"));
     try (ModelFile file = ModelFile.open(TestData.resource("architectures/" + name + ".gguf"))) {
-      float[][] whole = new TeacherForcing(backend, KvFormat.F16, tokens.length).run(file, tokens);
+      float[][] whole =
+          new TeacherForcing(backend, bounds.kvFormat, tokens.length).run(file, tokens);
       for (int chunk : new int[] {1, 7}) {
-        float[][] cut = new TeacherForcing(backend, KvFormat.F16, chunk).run(file, tokens);
+        float[][] cut = new TeacherForcing(backend, bounds.kvFormat, chunk).run(file, tokens);
         for (int p = 0; p < tokens.length; p++) {
           assertArrayEquals(whole[p], cut[p], "position " + p + " in chunks of " + chunk);
         }

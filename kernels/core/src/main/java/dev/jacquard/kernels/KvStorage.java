@@ -8,7 +8,8 @@ import java.util.List;
  * reference counts and free lists are the cache's business (room {@code attention}); this is only
  * the memory.
  *
- * <p>Used by one thread at a time.
+ * <p>Used by one thread at a time, but for {@link #write}s of different tokens or layers and {@link
+ * #summarise}s of different groups, which may run at once.
  */
 public interface KvStorage extends AutoCloseable {
   /** Tokens of a page. Views may fill pages partly. */

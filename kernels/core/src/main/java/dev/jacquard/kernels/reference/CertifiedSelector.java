@@ -38,6 +38,14 @@ record CertifiedSelector(double epsilon) implements Selector {
         case FINE -> 0;
       };
     }
+
+    /**
+     * The tier below {@link Tier#FINE} that costs least. Only where the residual is less than the
+     * radius are 4 bits better than the mean; a page of one token, say, has no radius to speak of.
+     */
+    Tier closest(int place) {
+      return coarse[place] < far[place] ? Tier.COARSE : Tier.FAR;
+    }
   }
 
   @Override
@@ -144,8 +152,8 @@ record CertifiedSelector(double epsilon) implements Selector {
 
   /**
    * The tier of each token for one head. With tokens by ascending weight, the first {@code far} go
-   * to the mean and those up to {@code coarse} to 4 bits; among all pairs that the budget allows,
-   * the one that reads the fewest bytes.
+   * to the mean and those up to {@code coarse} to 4 bits, if that is closer; among all pairs that
+   * the budget allows, the one that reads the fewest bytes.
    */
   private static Tier[] tiers(Sight sight, double[] weights, Costs costs, double budget) {
     int[] order = lightestFirst(sight.visible(), weights);
@@ -153,7 +161,8 @@ record CertifiedSelector(double epsilon) implements Selector {
     double[] coarseCost = new double[order.length + 1];
     for (int i = 0; i < order.length; i++) {
       farCost[i + 1] = farCost[i] + weights[order[i]] * costs.far[order[i]];
-      coarseCost[i + 1] = coarseCost[i] + weights[order[i]] * costs.coarse[order[i]];
+      coarseCost[i + 1] =
+          coarseCost[i] + weights[order[i]] * costs.of(costs.closest(order[i]), order[i]);
     }
     int size = sight.valueSize();
     long fewest = Long.MAX_VALUE;
@@ -173,7 +182,7 @@ record CertifiedSelector(double epsilon) implements Selector {
     Tier[] tiers = new Tier[weights.length];
     Arrays.fill(tiers, Tier.FINE);
     for (int i = 0; i < bestCoarse; i++) {
-      tiers[order[i]] = i < bestFar ? Tier.FAR : Tier.COARSE;
+      tiers[order[i]] = i < bestFar ? Tier.FAR : costs.closest(order[i]);
     }
     return tiers;
   }

@@ -133,18 +133,8 @@ final class AttentionKernels {
    */
   static float exponentials(float[] scores, int from, int to, float maximum, float[] chains) {
     float shift = maximum == Float.NEGATIVE_INFINITY ? 0 : maximum;
-    for (int i = from; i < to; i++) {
-      scores[i] -= shift;
-    }
-    VectorMath.exp(scores, from, to - from);
-    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
-      FloatVector sum = FloatVector.zero(FLOAT);
-      for (int i = from + lane; i < to; i += PAGE_TOKENS) {
-        sum = sum.add(FloatVector.fromArray(FLOAT, scores, i));
-      }
-      sum.intoArray(chains, lane);
-    }
-    return VectorMath.pairwiseSum(chains, PAGE_TOKENS);
+    VectorMath.expAndSum(scores, from, to - from, shift, chains);
+    return VectorMath.pairwiseSum(chains, VectorMath.EXP_CHAINS);
   }
 
   /**

@@ -42,6 +42,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
 
   private final Step step;
   private final Op.Attention op;
+  private final KvSpec.Layer layer;
   private final float[] query;
   private final float[] out;
   private final AttentionWorkspace workspace;
@@ -67,6 +68,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       AttentionWorkspace workspace) {
     this.step = step;
     this.op = op;
+    this.layer = layer;
     this.query = query;
     this.out = out;
     this.workspace = workspace;
@@ -99,6 +101,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         };
     valueStride = blocks.valueStride();
     planTiles(inputs);
+    report(inputs);
     int splits = 0;
     int rows = 0;
     long work = 0;
@@ -148,6 +151,30 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       tiles++;
       row = end;
     }
+  }
+
+  /** Counts what the rows of all tiles read: everything that they see. */
+  private void report(StepInputs inputs) {
+    long tokenBytes = step.kv().format().readBytes(layer);
+    for (int tile = 0; tile < tiles; tile++) {
+      int first = workspace.tileFirst[tile];
+      KvView view = inputs.view(inputs.sequence(first), step.kv().group(op.layer()));
+      for (int row = first; row < first + workspace.tileRows[tile]; row++) {
+        long tokens = visibleTokens(view, inputs.position(row));
+        long bytes = tokens * tokenBytes;
+        step.report().row(row).addReading(bytes, bytes, tokens * kvHeads, 0, 0);
+      }
+    }
+  }
+
+  private long visibleTokens(KvView view, int position) {
+    int low = firstVisible(position);
+    long tokens = 0;
+    for (int i = firstEntry(view, low); i < view.size() && view.firstPosition(i) <= position; i++) {
+      int first = view.firstPosition(i);
+      tokens += Math.min(first + view.length(i), position + 1) - Math.max(first, low);
+    }
+    return tokens;
   }
 
   /** First position that some row of a tile may see. */

@@ -106,8 +106,7 @@ final class FloatBlocks implements AttentionBlocks {
     }
     if (q < queries) {
       int w = weightsAt + q * SPLIT;
-      AttentionKernels.add1(
-          values, valueStride, from, to, weights, w, sums, at + q * valueStride);
+      AttentionKernels.add1(values, valueStride, from, to, weights, w, sums, at + q * valueStride);
     }
   }
 }

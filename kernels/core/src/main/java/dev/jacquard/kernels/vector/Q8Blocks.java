@@ -8,6 +8,7 @@ import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * Blocks of a cache in 8 bits: keys are transposed in words, the nibbles of values joined, and
@@ -19,6 +20,7 @@ final class Q8Blocks implements AttentionBlocks {
   private final int keySize;
   private final int keyFilled;
   private final int keyGroups;
+  private final int[] scaleLanes = new int[PAGE_TOKENS];
   private final int plane;
   private final int valueGroups;
   private final int valueStride;
@@ -29,6 +31,7 @@ final class Q8Blocks implements AttentionBlocks {
     keySize = shape.keySize();
     keyFilled = Q8KeyKernels.filled(keySize);
     keyGroups = QuantizedKv.groups(keySize);
+    Arrays.setAll(scaleLanes, token -> token * keyGroups);
     plane = Q8KvStorage.plane(shape.valueSize());
     valueGroups = QuantizedKv.groups(shape.valueSize());
     valueStride = Q8ValueKernels.filled(shape.valueSize());
@@ -61,11 +64,7 @@ final class Q8Blocks implements AttentionBlocks {
     int count = PAGE_TOKENS * keyGroups;
     halves(memory, kv.offset(Part.KEY_SCALES, layer, page, head), count, scratch, scratch.edge, 0);
     int to = index * Q8KeyKernels.pageScales(keyFilled);
-    for (int g = 0; g < keyGroups; g++) {
-      for (int t = 0; t < PAGE_TOKENS; t++) {
-        scratch.keyScales[to + g * PAGE_TOKENS + t] = scratch.edge[t * keyGroups + g];
-      }
-    }
+    Q8KeyKernels.transposeScales(scratch.edge, scaleLanes, keyGroups, scratch.keyScales, to);
   }
 
   /** A plain loop over arrays, which the compiler turns into conversion instructions. */
@@ -98,21 +97,18 @@ final class Q8Blocks implements AttentionBlocks {
     for (; q + 8 <= queries; q += 8) {
       for (int p = 0; p < pages; p++) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score8x1(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score8x1(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
     }
     if (q + 4 <= queries) {
       int p = 0;
       for (; p + 2 <= pages; p += 2) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score4x2(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score4x2(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
       if (p < pages) {
         int to = at + q * stride + p * PAGE_TOKENS;
-        Q8KeyKernels.score4x1(
-            words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
+        Q8KeyKernels.score4x1(words, scales, p, x, q * keyFilled, keyFilled, target, to, stride);
       }
       q += 4;
     }

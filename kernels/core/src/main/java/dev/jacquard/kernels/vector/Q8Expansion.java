@@ -64,14 +64,14 @@ final class Q8Expansion {
 
   private static void lowChannels(byte[] planes, int from, int half, float[] target, int to) {
     for (int j = 0; j < half; j++) {
-      target[to + j] = (planes[from + j] << 4 & 0xf0 | planes[from + half + j] & 15) - 128;
+      target[to + j] = (((planes[from + j] << 4) & 0xf0) | (planes[from + half + j] & 15)) - 128;
     }
   }
 
   private static void highChannels(
       byte[] planes, int from, int half, float[] target, int to, int count) {
     for (int j = 0; j < count; j++) {
-      target[to + j] = (planes[from + j] & 0xf0 | planes[from + half + j] >> 4 & 15) - 128;
+      target[to + j] = ((planes[from + j] & 0xf0) | ((planes[from + half + j] >> 4) & 15)) - 128;
     }
   }
 

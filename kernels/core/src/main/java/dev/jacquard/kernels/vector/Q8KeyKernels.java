@@ -19,16 +19,22 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <pre>
  *  words[w · 16 + token]     channels 4w … 4w + 3 of a token, a byte each
- *  scales[group · 16 + token]
+ *  scales[group · 16 + token]    divided by 2²⁴
  * </pre>
  *
  * <p>A score is {@code Σ_groups scale · Σ_channels q · code}: within a group one chain of fused
  * multiply-adds in the order of the channels, then one chain over the groups; whatever the number
  * of queries and pages that a call serves. Sizes are filled up to a multiple of four with channels
- * for which q is 0.
+ * for which q is 0. A code is left in the highest byte of its word, which saves a shift: it becomes
+ * a float 2²⁴ times too large, and scales are 2²⁴ times too small, which rounds nothing.
  */
 final class Q8KeyKernels {
   private static final ValueLayout.OfInt WORD = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ORDER);
+
+  /** What codes are multiplied by on their way to floats; scales must be divided by it. */
+  static final float CODE_FACTOR = 1 << 24;
+
+  private static final int TOP = 0xff000000;
 
   /** Columns that a pass of the transposition takes, in bytes. */
   private static final int COLUMNS = 64;
@@ -231,9 +237,33 @@ final class Q8KeyKernels {
     }
   }
 
+  /**
+   * Transposes the scales of a page, which lie group after group for each token, and divides them
+   * by {@link #CODE_FACTOR}.
+   *
+   * @param lanes where the first scale of each token is
+   */
+  static void transposeScales(float[] scales, int[] lanes, int groups, float[] target, int to) {
+    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+      for (int g = 0; g < groups; g++) {
+        FloatVector.fromArray(FLOAT, scales, g, lanes, lane)
+            .mul(1 / CODE_FACTOR)
+            .intoArray(target, to + g * PAGE_TOKENS + lane);
+      }
+    }
+  }
+
   /** Scores of a page for 8 queries. */
   static void score8x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -257,7 +287,7 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           FloatVector q01 = FloatVector.broadcast(FLOAT, q[at + size + c]);
@@ -274,7 +304,8 @@ final class Q8KeyKernels {
           s60 = k00.fma(q06, s60);
           FloatVector q07 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c]);
           s70 = k00.fma(q07, s70);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           FloatVector q11 = FloatVector.broadcast(FLOAT, q[at + size + c + 1]);
@@ -291,7 +322,8 @@ final class Q8KeyKernels {
           s60 = k10.fma(q16, s60);
           FloatVector q17 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c + 1]);
           s70 = k10.fma(q17, s70);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           FloatVector q21 = FloatVector.broadcast(FLOAT, q[at + size + c + 2]);
@@ -308,7 +340,7 @@ final class Q8KeyKernels {
           s60 = k20.fma(q26, s60);
           FloatVector q27 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c + 2]);
           s70 = k20.fma(q27, s70);
-          FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k30 = (FloatVector) x0.and(TOP).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
           FloatVector q31 = FloatVector.broadcast(FLOAT, q[at + size + c + 3]);
@@ -326,7 +358,8 @@ final class Q8KeyKernels {
           FloatVector q37 = FloatVector.broadcast(FLOAT, q[at + 7 * size + c + 3]);
           s70 = k30.fma(q37, s70);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
         t10 = s10.fma(a0, t10);
         t20 = s20.fma(a0, t20);
@@ -349,7 +382,15 @@ final class Q8KeyKernels {
 
   /** Scores of page {@code page} and the next for 4 queries. */
   static void score4x2(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -374,8 +415,8 @@ final class Q8KeyKernels {
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
           IntVector x1 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + pageWords(size));
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
+          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           s01 = k01.fma(q00, s01);
@@ -388,8 +429,10 @@ final class Q8KeyKernels {
           FloatVector q03 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c]);
           s30 = k00.fma(q03, s30);
           s31 = k01.fma(q03, s31);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k11 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
+          FloatVector k11 =
+              (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           s01 = k11.fma(q10, s01);
@@ -402,8 +445,10 @@ final class Q8KeyKernels {
           FloatVector q13 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 1]);
           s30 = k10.fma(q13, s30);
           s31 = k11.fma(q13, s31);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k21 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
+          FloatVector k21 =
+              (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           s01 = k21.fma(q20, s01);
@@ -416,8 +461,8 @@ final class Q8KeyKernels {
           FloatVector q23 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 2]);
           s30 = k20.fma(q23, s30);
           s31 = k21.fma(q23, s31);
-          FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k31 = (FloatVector) x1.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k30 = (FloatVector) x0.and(TOP).castShape(FLOAT, 0);
+          FloatVector k31 = (FloatVector) x1.and(TOP).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
           s01 = k31.fma(q30, s01);
@@ -431,8 +476,11 @@ final class Q8KeyKernels {
           s30 = k30.fma(q33, s30);
           s31 = k31.fma(q33, s31);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
-        FloatVector a1 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a1 =
+            FloatVector.fromArray(
+                FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
         t00 = s00.fma(a0, t00);
         t01 = s01.fma(a1, t01);
         t10 = s10.fma(a0, t10);
@@ -455,7 +503,15 @@ final class Q8KeyKernels {
 
   /** Scores of a page for 4 queries. */
   static void score4x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -471,7 +527,7 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           FloatVector q01 = FloatVector.broadcast(FLOAT, q[at + size + c]);
@@ -480,7 +536,8 @@ final class Q8KeyKernels {
           s20 = k00.fma(q02, s20);
           FloatVector q03 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c]);
           s30 = k00.fma(q03, s30);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           FloatVector q11 = FloatVector.broadcast(FLOAT, q[at + size + c + 1]);
@@ -489,7 +546,8 @@ final class Q8KeyKernels {
           s20 = k10.fma(q12, s20);
           FloatVector q13 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 1]);
           s30 = k10.fma(q13, s30);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           FloatVector q21 = FloatVector.broadcast(FLOAT, q[at + size + c + 2]);
@@ -498,7 +556,7 @@ final class Q8KeyKernels {
           s20 = k20.fma(q22, s20);
           FloatVector q23 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 2]);
           s30 = k20.fma(q23, s30);
-          FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k30 = (FloatVector) x0.and(TOP).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
           FloatVector q31 = FloatVector.broadcast(FLOAT, q[at + size + c + 3]);
@@ -508,7 +566,8 @@ final class Q8KeyKernels {
           FloatVector q33 = FloatVector.broadcast(FLOAT, q[at + 3 * size + c + 3]);
           s30 = k30.fma(q33, s30);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
         t10 = s10.fma(a0, t10);
         t20 = s20.fma(a0, t20);
@@ -523,7 +582,15 @@ final class Q8KeyKernels {
 
   /** Scores of four pages for 1 query. */
   static void score1x4(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -540,49 +607,70 @@ final class Q8KeyKernels {
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
           IntVector x1 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + pageWords(size));
-          IntVector x2 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 2 * pageWords(size));
-          IntVector x3 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 3 * pageWords(size));
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k02 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k03 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          IntVector x2 =
+              IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 2 * pageWords(size));
+          IntVector x3 =
+              IntVector.fromArray(INT, words, wordPage + c * 4 + lane + 3 * pageWords(size));
+          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
+          FloatVector k01 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
+          FloatVector k02 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
+          FloatVector k03 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
           s01 = k01.fma(q00, s01);
           s02 = k02.fma(q00, s02);
           s03 = k03.fma(q00, s03);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k11 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k12 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k13 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
+          FloatVector k11 =
+              (FloatVector) x1.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
+          FloatVector k12 =
+              (FloatVector) x2.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
+          FloatVector k13 =
+              (FloatVector) x3.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
           s01 = k11.fma(q10, s01);
           s02 = k12.fma(q10, s02);
           s03 = k13.fma(q10, s03);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k21 = (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k22 = (FloatVector) x2.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k23 = (FloatVector) x3.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
+          FloatVector k21 =
+              (FloatVector) x1.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
+          FloatVector k22 =
+              (FloatVector) x2.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
+          FloatVector k23 =
+              (FloatVector) x3.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
           s01 = k21.fma(q20, s01);
           s02 = k22.fma(q20, s02);
           s03 = k23.fma(q20, s03);
-          FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k31 = (FloatVector) x1.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k32 = (FloatVector) x2.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
-          FloatVector k33 = (FloatVector) x3.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k30 = (FloatVector) x0.and(TOP).castShape(FLOAT, 0);
+          FloatVector k31 = (FloatVector) x1.and(TOP).castShape(FLOAT, 0);
+          FloatVector k32 = (FloatVector) x2.and(TOP).castShape(FLOAT, 0);
+          FloatVector k33 = (FloatVector) x3.and(TOP).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
           s01 = k31.fma(q30, s01);
           s02 = k32.fma(q30, s02);
           s03 = k33.fma(q30, s03);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
-        FloatVector a1 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
-        FloatVector a2 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + 2 * pageScales(size));
-        FloatVector a3 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + 3 * pageScales(size));
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a1 =
+            FloatVector.fromArray(
+                FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane + pageScales(size));
+        FloatVector a2 =
+            FloatVector.fromArray(
+                FLOAT,
+                scales,
+                scalePage + group / GROUP * PAGE_TOKENS + lane + 2 * pageScales(size));
+        FloatVector a3 =
+            FloatVector.fromArray(
+                FLOAT,
+                scales,
+                scalePage + group / GROUP * PAGE_TOKENS + lane + 3 * pageScales(size));
         t00 = s00.fma(a0, t00);
         t01 = s01.fma(a1, t01);
         t02 = s02.fma(a2, t02);
@@ -597,7 +685,15 @@ final class Q8KeyKernels {
 
   /** Scores of a page for 1 query. */
   static void score1x1(
-      int[] words, float[] scales, int page, float[] q, int at, int size, float[] target, int to, int stride) {
+      int[] words,
+      float[] scales,
+      int page,
+      float[] q,
+      int at,
+      int size,
+      float[] target,
+      int to,
+      int stride) {
     int wordPage = page * pageWords(size);
     int scalePage = page * pageScales(size);
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
@@ -607,20 +703,23 @@ final class Q8KeyKernels {
         int end = Math.min(size, group + GROUP);
         for (int c = group; c < end; c += 4) {
           IntVector x0 = IntVector.fromArray(INT, words, wordPage + c * 4 + lane);
-          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k00 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 24).castShape(FLOAT, 0);
           FloatVector q00 = FloatVector.broadcast(FLOAT, q[at + c]);
           s00 = k00.fma(q00, s00);
-          FloatVector k10 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k10 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 16).and(TOP).castShape(FLOAT, 0);
           FloatVector q10 = FloatVector.broadcast(FLOAT, q[at + c + 1]);
           s00 = k10.fma(q10, s00);
-          FloatVector k20 = (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k20 =
+              (FloatVector) x0.lanewise(VectorOperators.LSHL, 8).and(TOP).castShape(FLOAT, 0);
           FloatVector q20 = FloatVector.broadcast(FLOAT, q[at + c + 2]);
           s00 = k20.fma(q20, s00);
-          FloatVector k30 = (FloatVector) x0.lanewise(VectorOperators.ASHR, 24).castShape(FLOAT, 0);
+          FloatVector k30 = (FloatVector) x0.and(TOP).castShape(FLOAT, 0);
           FloatVector q30 = FloatVector.broadcast(FLOAT, q[at + c + 3]);
           s00 = k30.fma(q30, s00);
         }
-        FloatVector a0 = FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
+        FloatVector a0 =
+            FloatVector.fromArray(FLOAT, scales, scalePage + group / GROUP * PAGE_TOKENS + lane);
         t00 = s00.fma(a0, t00);
       }
       t00.intoArray(target, to + lane);

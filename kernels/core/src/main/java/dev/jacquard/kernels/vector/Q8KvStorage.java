@@ -39,14 +39,21 @@ import org.jspecify.annotations.Nullable;
 final class Q8KvStorage extends SlabKvStorage {
   /** A part of a page. */
   enum Part {
-    KEYS,
-    KEY_SCALES,
-    VALUES,
-    VALUE_SCALES,
-    RESIDUALS,
-    SKETCHES,
-    MEANS,
-    MEAN_NUMBERS;
+    KEYS(0),
+    KEY_SCALES(1),
+    VALUES(2),
+    VALUE_SCALES(3),
+    RESIDUALS(4),
+    SKETCHES(5),
+    MEANS(6),
+    MEAN_NUMBERS(7);
+
+    /** Place in the tables of the storage. */
+    private final int index;
+
+    Part(int index) {
+      this.index = index;
+    }
 
     /** Bytes in one head of a page. */
     int bytes(KvSpec.Layer layer) {
@@ -84,7 +91,7 @@ final class Q8KvStorage extends SlabKvStorage {
   private final long[] headBytes;
 
   private final long[] slabBytes;
-  private final SketchEncoder @Nullable [][] encoders;
+  private final SketchEncoder[] @Nullable [] encoders;
 
   Q8KvStorage(KvSpec spec) {
     super(spec, KvFormat.Q8, pageBytes(spec), 2);
@@ -98,8 +105,8 @@ final class Q8KvStorage extends SlabKvStorage {
       KvSpec.Layer layer = spec.layers().get(i);
       int group = group(i);
       for (Part part : PARTS) {
-        pageBytes[i][part.ordinal()] = part.bytes(layer);
-        start[i][part.ordinal()] = slabBytes[group] + headBytes[i];
+        pageBytes[i][part.index] = part.bytes(layer);
+        start[i][part.index] = slabBytes[group] + headBytes[i];
         headBytes[i] += align((long) part.bytes(layer) << slabShift(group));
       }
       slabBytes[group] += layer.heads() * headBytes[i];
@@ -142,12 +149,12 @@ final class Q8KvStorage extends SlabKvStorage {
    */
   long offset(Part part, int layer, int page, int head) {
     int inSlab = pageInSlab(group(layer), page);
-    long at = start[layer][part.ordinal()] + head * headBytes[layer];
+    long at = start[layer][part.index] + head * headBytes[layer];
     return part == Part.SKETCHES
         ? at
             + (long) (inSlab >> 2) * SKETCH_TOKENS * QuantizedKv.sketchBytes(layer(layer).keySize())
-            + (inSlab & 3) * PAGE_TOKENS
-        : at + (long) inSlab * pageBytes[layer][part.ordinal()];
+            + (long) (inSlab & 3) * PAGE_TOKENS
+        : at + (long) inSlab * pageBytes[layer][part.index];
   }
 
   private KvSpec.Layer layer(int layer) {
@@ -214,8 +221,8 @@ final class Q8KvStorage extends SlabKvStorage {
     for (int i = 0; i < size; i++) {
       int shift = i < half ? 0 : 4;
       long byteAt = upper + (i < half ? i : i - half);
-      int high = memory.get(ValueLayout.JAVA_BYTE, byteAt) >> shift & 15;
-      int low = memory.get(ValueLayout.JAVA_BYTE, byteAt + half) >> shift & 15;
+      int high = (memory.get(ValueLayout.JAVA_BYTE, byteAt) >> shift) & 15;
+      int low = (memory.get(ValueLayout.JAVA_BYTE, byteAt + half) >> shift) & 15;
       target[at + i] = (16 * high + low - 128) * scale(memory, scales, i / QuantizedKv.GROUP);
     }
   }
@@ -238,7 +245,7 @@ final class Q8KvStorage extends SlabKvStorage {
               copySketches(i, source, sourceAt, target, targetAt, tokens);
             } else {
               // Whole pages: what lies behind the tokens is never read, and means follow below.
-              MemorySegment.copy(source, sourceAt, target, targetAt, pageBytes[i][part.ordinal()]);
+              MemorySegment.copy(source, sourceAt, target, targetAt, pageBytes[i][part.index]);
             }
           }
         }

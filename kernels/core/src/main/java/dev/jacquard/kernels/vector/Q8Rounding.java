@@ -104,8 +104,8 @@ final class Q8Rounding {
     for (int j = 0; j < half; j++) {
       int low = codes[j] + 128;
       int high = j + half < size ? codes[j + half] + 128 : 0;
-      planes[j] = (byte) (low >> 4 | high & 0xf0);
-      planes[j + half] = (byte) (low & 15 | high << 4);
+      planes[j] = (byte) ((low >> 4) | (high & 0xf0));
+      planes[j + half] = (byte) ((low & 15) | (high << 4));
     }
     MemorySegment.copy(planes, 0, memory, ValueLayout.JAVA_BYTE, planesAt, 2 * half);
     storeScales(memory, scalesAt);
@@ -122,7 +122,7 @@ final class Q8Rounding {
     for (int first = 0; first < size; first += QuantizedKv.GROUP) {
       int squares = 0;
       for (int i = first; i < Math.min(first + QuantizedKv.GROUP, size); i++) {
-        int twice = 2 * (codes[i] + 128 & 15) - 15;
+        int twice = 2 * ((codes[i] + 128) & 15) - 15;
         squares += twice * twice;
       }
       double scale = Float.float16ToFloat(scales[first / QuantizedKv.GROUP]);

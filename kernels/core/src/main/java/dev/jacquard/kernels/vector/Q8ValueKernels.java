@@ -83,8 +83,19 @@ final class Q8ValueKernels {
     for (int i = 0; i < count; i++) {
       IntVector upper = IntVector.fromMemorySegment(INT, memory, at + j, ORDER);
       IntVector lower = IntVector.fromMemorySegment(INT, memory, at + plane + j, ORDER);
-      upper.lanewise(VectorOperators.LSHL, 4).and(HIGH_NIBBLES).or(lower.and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + j);
-      upper.and(HIGH_NIBBLES).or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + plane + j);
+      upper
+          .lanewise(VectorOperators.LSHL, 4)
+          .and(HIGH_NIBBLES)
+          .or(lower.and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + j);
+      upper
+          .and(HIGH_NIBBLES)
+          .or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + plane + j);
       j += WHOLE_BYTES;
       if (j == plane) {
         j = 0;
@@ -101,8 +112,19 @@ final class Q8ValueKernels {
     for (int i = 0; i < count; i++) {
       IntVector upper = IntVector.fromMemorySegment(HALF, memory, at + j, ORDER);
       IntVector lower = IntVector.fromMemorySegment(HALF, memory, at + plane + j, ORDER);
-      upper.lanewise(VectorOperators.LSHL, 4).and(HIGH_NIBBLES).or(lower.and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + j);
-      upper.and(HIGH_NIBBLES).or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + plane + j);
+      upper
+          .lanewise(VectorOperators.LSHL, 4)
+          .and(HIGH_NIBBLES)
+          .or(lower.and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + j);
+      upper
+          .and(HIGH_NIBBLES)
+          .or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + plane + j);
       j += HALF_BYTES;
       if (j == plane) {
         j = 0;
@@ -119,8 +141,19 @@ final class Q8ValueKernels {
     for (int i = 0; i < count; i++) {
       IntVector upper = IntVector.fromMemorySegment(QUARTER, memory, at + j, ORDER);
       IntVector lower = IntVector.fromMemorySegment(QUARTER, memory, at + plane + j, ORDER);
-      upper.lanewise(VectorOperators.LSHL, 4).and(HIGH_NIBBLES).or(lower.and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + j);
-      upper.and(HIGH_NIBBLES).or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES)).lanewise(VectorOperators.XOR, SIGNS).reinterpretAsBytes().intoArray(codes, to + plane + j);
+      upper
+          .lanewise(VectorOperators.LSHL, 4)
+          .and(HIGH_NIBBLES)
+          .or(lower.and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + j);
+      upper
+          .and(HIGH_NIBBLES)
+          .or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES))
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + plane + j);
       j += QUARTER_BYTES;
       if (j == plane) {
         j = 0;
@@ -136,8 +169,8 @@ final class Q8ValueKernels {
       for (int j = 0; j < plane; j++) {
         int upper = memory.get(ValueLayout.JAVA_BYTE, at + j);
         int lower = memory.get(ValueLayout.JAVA_BYTE, at + plane + j);
-        codes[to + j] = (byte) ((upper << 4 & 0xf0 | lower & 15) - 128);
-        codes[to + plane + j] = (byte) ((upper & 0xf0 | lower >> 4 & 15) - 128);
+        codes[to + j] = (byte) ((((upper << 4) & 0xf0) | (lower & 15)) - 128);
+        codes[to + plane + j] = (byte) (((upper & 0xf0) | ((lower >> 4) & 15)) - 128);
       }
       at += 2L * plane;
       to += stride;
@@ -146,7 +179,16 @@ final class Q8ValueKernels {
 
   /** Adds the tokens from … to − 1 for 8 queries. */
   static void add8x2(
-      byte[] codes, float[] scales, int size, int from, int to, float[] weights, int weightsAt, int weightStride, float[] sums, int at) {
+      byte[] codes,
+      float[] scales,
+      int size,
+      int from,
+      int to,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      float[] sums,
+      int at) {
     int groups = size / GROUP;
     for (int c = 0; c < size; c += 2 * FLOATS) {
       FloatVector s00 = FloatVector.fromArray(FLOAT, sums, at + c);
@@ -167,8 +209,12 @@ final class Q8ValueKernels {
       FloatVector s71 = FloatVector.fromArray(FLOAT, sums, at + 7 * size + c + FLOATS);
       for (int t = from; t < to; t++) {
         int code = t * size + c;
-        FloatVector v0 = ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0)).mul(scales[t * groups + c / GROUP]);
-        FloatVector v1 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + FLOATS) / GROUP]);
+        FloatVector v0 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0))
+                .mul(scales[t * groups + c / GROUP]);
+        FloatVector v1 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + FLOATS) / GROUP]);
         FloatVector w0 = FloatVector.broadcast(FLOAT, weights[weightsAt + t]);
         s00 = v0.fma(w0, s00);
         s01 = v1.fma(w0, s01);
@@ -215,7 +261,16 @@ final class Q8ValueKernels {
 
   /** Adds the tokens from … to − 1 for 4 queries. */
   static void add4x4(
-      byte[] codes, float[] scales, int size, int from, int to, float[] weights, int weightsAt, int weightStride, float[] sums, int at) {
+      byte[] codes,
+      float[] scales,
+      int size,
+      int from,
+      int to,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      float[] sums,
+      int at) {
     int groups = size / GROUP;
     for (int c = 0; c < size; c += 4 * FLOATS) {
       FloatVector s00 = FloatVector.fromArray(FLOAT, sums, at + c);
@@ -236,10 +291,20 @@ final class Q8ValueKernels {
       FloatVector s33 = FloatVector.fromArray(FLOAT, sums, at + 3 * size + c + 3 * FLOATS);
       for (int t = from; t < to; t++) {
         int code = t * size + c;
-        FloatVector v0 = ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0)).mul(scales[t * groups + c / GROUP]);
-        FloatVector v1 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + FLOATS) / GROUP]);
-        FloatVector v2 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + 2 * FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + 2 * FLOATS) / GROUP]);
-        FloatVector v3 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + 3 * FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + 3 * FLOATS) / GROUP]);
+        FloatVector v0 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0))
+                .mul(scales[t * groups + c / GROUP]);
+        FloatVector v1 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + FLOATS) / GROUP]);
+        FloatVector v2 =
+            ((FloatVector)
+                    ByteVector.fromArray(CODES, codes, code + 2 * FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + 2 * FLOATS) / GROUP]);
+        FloatVector v3 =
+            ((FloatVector)
+                    ByteVector.fromArray(CODES, codes, code + 3 * FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + 3 * FLOATS) / GROUP]);
         FloatVector w0 = FloatVector.broadcast(FLOAT, weights[weightsAt + t]);
         s00 = v0.fma(w0, s00);
         s01 = v1.fma(w0, s01);
@@ -282,7 +347,16 @@ final class Q8ValueKernels {
 
   /** Adds the tokens from … to − 1 for 1 query. */
   static void add1x4(
-      byte[] codes, float[] scales, int size, int from, int to, float[] weights, int weightsAt, int weightStride, float[] sums, int at) {
+      byte[] codes,
+      float[] scales,
+      int size,
+      int from,
+      int to,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      float[] sums,
+      int at) {
     int groups = size / GROUP;
     for (int c = 0; c < size; c += 4 * FLOATS) {
       FloatVector s00 = FloatVector.fromArray(FLOAT, sums, at + c);
@@ -291,10 +365,20 @@ final class Q8ValueKernels {
       FloatVector s03 = FloatVector.fromArray(FLOAT, sums, at + c + 3 * FLOATS);
       for (int t = from; t < to; t++) {
         int code = t * size + c;
-        FloatVector v0 = ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0)).mul(scales[t * groups + c / GROUP]);
-        FloatVector v1 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + FLOATS) / GROUP]);
-        FloatVector v2 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + 2 * FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + 2 * FLOATS) / GROUP]);
-        FloatVector v3 = ((FloatVector) ByteVector.fromArray(CODES, codes, code + 3 * FLOATS).castShape(FLOAT, 0)).mul(scales[t * groups + (c + 3 * FLOATS) / GROUP]);
+        FloatVector v0 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0))
+                .mul(scales[t * groups + c / GROUP]);
+        FloatVector v1 =
+            ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + FLOATS) / GROUP]);
+        FloatVector v2 =
+            ((FloatVector)
+                    ByteVector.fromArray(CODES, codes, code + 2 * FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + 2 * FLOATS) / GROUP]);
+        FloatVector v3 =
+            ((FloatVector)
+                    ByteVector.fromArray(CODES, codes, code + 3 * FLOATS).castShape(FLOAT, 0))
+                .mul(scales[t * groups + (c + 3 * FLOATS) / GROUP]);
         FloatVector w0 = FloatVector.broadcast(FLOAT, weights[weightsAt + t]);
         s00 = v0.fma(w0, s00);
         s01 = v1.fma(w0, s01);

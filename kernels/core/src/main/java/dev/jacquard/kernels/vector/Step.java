@@ -1,5 +1,6 @@
 package dev.jacquard.kernels.vector;
 
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Slot.Domain;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.parallel.WorkerPool;
@@ -9,20 +10,28 @@ import org.jspecify.annotations.Nullable;
 /** What the stages of a step share. One per executable, set anew for each step. */
 final class Step {
   private final WorkerPool pool;
+  private final AttentionReport report;
   private @Nullable StepInputs inputs;
   private @Nullable SlabKvStorage kv;
 
-  Step(WorkerPool pool) {
+  Step(WorkerPool pool, AttentionReport report) {
     this.pool = pool;
+    this.report = report;
   }
 
   void begin(StepInputs stepInputs, SlabKvStorage storage) {
     inputs = stepInputs;
     kv = storage;
+    report.clear(stepInputs.rows());
   }
 
   WorkerPool pool() {
     return pool;
+  }
+
+  /** What attention reads, by row; written by the thread that runs the stages. */
+  AttentionReport report() {
+    return report;
   }
 
   StepInputs inputs() {

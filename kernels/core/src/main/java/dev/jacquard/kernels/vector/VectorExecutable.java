@@ -3,7 +3,9 @@ package dev.jacquard.kernels.vector;
 import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.PageList;
@@ -37,8 +39,8 @@ final class VectorExecutable implements Executable {
     this.program = program;
     this.maxRows = options.maxRows();
     this.maxOutputs = options.maxOutputs();
-    step = new Step(pool);
     report = new AttentionReport(maxRows);
+    step = new Step(pool, report);
     for (Op op : program.ops()) {
       if (op instanceof Op.SelectPages o) {
         selections.put(o.out(), new PageSelection());
@@ -128,6 +130,18 @@ final class VectorExecutable implements Executable {
     if (!(kv instanceof SlabKvStorage) || !kv.spec().equals(program.kv())) {
       throw new IllegalArgumentException(
           "the key/value storage was not allocated for this program");
+    }
+    for (int s = 0; s < inputs.sequences(); s++) {
+      if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
+        throw new IllegalArgumentException(
+            "sequence "
+                + s
+                + " asks for "
+                + inputs.exactness(s)
+                + ", which reads a cache in Q8; this one is in "
+                + kv.format()
+                + ": keep keys and values in Q8, or ask for DENSE");
+      }
     }
   }
 

@@ -69,6 +69,51 @@ final class VectorMath {
     }
   }
 
+  /**
+   * Replaces {@code x[at … at + count)} by {@code e^(x − shift)}, with the bits of {@link
+   * #exp(float[], int, int)}, and adds them to 16 interleaved chains.
+   *
+   * @param count a multiple of 16
+   * @param chains the sums; what stands there before is lost
+   */
+  static void expAndSum(float[] x, int at, int count, float shift, float[] chains) {
+    for (int lane = 0; lane < EXP_CHAINS; lane += FLOATS) {
+      FloatVector sum = FloatVector.zero(FLOAT);
+      for (int i = at + lane; i < at + count; i += EXP_CHAINS) {
+        FloatVector v = FloatVector.fromArray(FLOAT, x, i).sub(shift);
+        FloatVector shifted =
+            v.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, ROUND));
+        FloatVector n = shifted.sub(ROUND);
+        FloatVector r =
+            n.fma(
+                FloatVector.broadcast(FLOAT, -LN2_LOW),
+                n.fma(FloatVector.broadcast(FLOAT, -LN2_HIGH), v));
+        FloatVector p = FloatVector.broadcast(FLOAT, 1f / 5040);
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 720));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 120));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 24));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 6));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 0.5f));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+        IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+        FloatVector e =
+            p.reinterpretAsInts()
+                .add(power)
+                .reinterpretAsFloats()
+                .blend(0f, v.lt(SMALLEST))
+                .blend(Float.POSITIVE_INFINITY, v.compare(VectorOperators.GT, LARGEST))
+                .blend(v, v.compare(VectorOperators.NE, v));
+        e.intoArray(x, i);
+        sum = sum.add(e);
+      }
+      sum.intoArray(chains, lane);
+    }
+  }
+
+  /** Number of interleaved chains of {@link #expAndSum}. */
+  static final int EXP_CHAINS = 16;
+
   /** The same bits as {@link #exp(float[], int, int)}. */
   static float exp(float x) {
     if (Float.isNaN(x)) {

@@ -3,12 +3,15 @@ package dev.jacquard.kernels.vector;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
@@ -27,6 +30,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Random;
 import java.util.function.IntToDoubleFunction;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -42,7 +46,13 @@ class AttentionTest {
           new Case(4, 1, 256, 256, 100, 0, KvFormat.F16),
           new Case(6, 3, 12, 20, 33, 5, KvFormat.F32),
           new Case(3, 3, 16, 128, 0, 0, KvFormat.F32),
-          new Case(9, 1, 16, 5, 1, 30, KvFormat.F16));
+          new Case(9, 1, 16, 5, 1, 30, KvFormat.F16),
+          new Case(32, 4, 64, 64, 0, 0, KvFormat.Q8),
+          new Case(4, 1, 256, 256, 100, 0, KvFormat.Q8),
+          new Case(16, 1, 32, 128, 0, 20, KvFormat.Q8),
+          new Case(5, 1, 128, 80, 0, 0, KvFormat.Q8),
+          new Case(6, 3, 12, 20, 33, 5, KvFormat.Q8),
+          new Case(3, 3, 7, 5, 0, 0, KvFormat.Q8));
 
   private static final int LENGTH = 550;
 
@@ -209,7 +219,12 @@ class AttentionTest {
   @ParameterizedTest
   @ValueSource(ints = {128, 256, 512})
   void hugeAndEqualScoresKeepTheirWeights(int bits) {
-    Case c = new Case(2, 1, 16, 16, 0, 0, KvFormat.F32);
+    for (KvFormat format : List.of(KvFormat.F32, KvFormat.Q8)) {
+      hugeAndEqualScoresKeepTheirWeights(bits, new Case(2, 1, 16, 16, 0, 0, format));
+    }
+  }
+
+  private static void hugeAndEqualScoresKeepTheirWeights(int bits, Case c) {
     List<Program> programs =
         List.of(
             program(c, gaussian(1, 1e4), gaussian(2, 1e4), gaussian(3, 1)),
@@ -233,7 +248,12 @@ class AttentionTest {
   @ParameterizedTest
   @ValueSource(ints = {128, 256, 512})
   void notANumberReachesThoseWhoSeeItAndNobodyElse(int bits) {
-    Case c = new Case(8, 2, 32, 24, 50, 0, KvFormat.F16);
+    for (KvFormat format : List.of(KvFormat.F16, KvFormat.Q8)) {
+      notANumberReachesThoseWhoSeeItAndNobodyElse(bits, new Case(8, 2, 32, 24, 50, 0, format));
+    }
+  }
+
+  private static void notANumberReachesThoseWhoSeeItAndNobodyElse(int bits, Case c) {
     int width = c.kvHeads * c.keySize;
     int valueWidth = c.kvHeads * c.valueSize;
     IntToDoubleFunction q = gaussian(1, 1);
@@ -253,6 +273,57 @@ class AttentionTest {
               position >= 300 && position < 350, Float.isNaN(out[i]), "position " + position);
         }
       }
+    }
+  }
+
+  @Test
+  void whatIsReadIsCountedAsTheReferenceCountsIt() {
+    for (Case c : CASES) {
+      Program program = program(c, gaussian(1, 2), gaussian(2, 2), gaussian(3, 1));
+      Places places = new Places(5, false);
+      StepInputs inputs = new StepInputs(LENGTH, 1);
+      try (Backend reference = Backends.open("reference", new BackendOptions(2));
+          Backend backend = Widths.open(512, 2);
+          Executable truth = reference.compile(program, CompileOptions.of(LENGTH, LENGTH));
+          KvStorage truthKv = reference.allocateKv(program.kv(), c.kv);
+          Executable executable = backend.compile(program, CompileOptions.of(LENGTH, LENGTH));
+          KvStorage kv = backend.allocateKv(program.kv(), c.kv)) {
+        truthKv.grow(0, places.pages);
+        kv.grow(0, places.pages);
+        // A step that reads nothing but what it wrote, and one that reads more.
+        for (int[] rows : new int[][] {{0, 70}, {70, 73}}) {
+          inputs.clear();
+          places.add(inputs, rows[0], rows[1]);
+          truth.run(inputs, truthKv, null);
+          executable.run(inputs, kv, null);
+          for (int row = 0; row < inputs.rows(); row++) {
+            AttentionReport.Row expected = truth.attention().row(row);
+            AttentionReport.Row actual = executable.attention().row(row);
+            assertTrue(actual.fine() > 0);
+            assertEquals(expected.fine(), actual.fine(), c.toString());
+            assertEquals(expected.bytesRead(), actual.bytesRead(), c.toString());
+            assertEquals(expected.bytesDense(), actual.bytesDense(), c.toString());
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void classesThatReadLessNeedACacheInEightBits() {
+    Case c = CASES.get(0);
+    Program program = program(c, gaussian(1, 2), gaussian(2, 2), gaussian(3, 1));
+    Places places = new Places(5, false);
+    StepInputs inputs = new StepInputs(LENGTH, 1);
+    places.add(inputs, 0, 3);
+    inputs.setExactness(0, new Exactness.Certified(0.01));
+    try (Backend backend = Widths.open(512, 1);
+        Executable executable = backend.compile(program, CompileOptions.of(LENGTH, LENGTH));
+        KvStorage kv = backend.allocateKv(program.kv(), c.kv)) {
+      kv.grow(0, places.pages);
+      IllegalArgumentException refusal =
+          assertThrows(IllegalArgumentException.class, () -> executable.run(inputs, kv, null));
+      assertTrue(refusal.toString().contains("Q8"), refusal.toString());
     }
   }
 

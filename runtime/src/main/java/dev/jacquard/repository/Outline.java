@@ -1,0 +1,6 @@
+package dev.jacquard.repository;
+
+import java.util.List;
+
+/** What a text declares and what it imports. */
+record Outline(List<String> imports, List<Symbol> symbols) {}

@@ -5,6 +5,7 @@ import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.Arrays;
@@ -42,12 +43,20 @@ final class AttentionStage implements Stage, WorkerPool.Task {
 
   private final Step step;
   private final Op.Attention op;
+  private final PageSelection selection;
   private final KvSpec.Layer layer;
   private final float[] query;
   private final float[] out;
   private final AttentionWorkspace workspace;
-  private final int kvHeads;
+  private final boolean listed;
+
+  /** Query heads that share a key/value head. */
+  private final int sharing;
+
+  /** Query heads of a tile. */
   private final int groupHeads;
+
+  private final int headGroups;
   private final int keySize;
   private final int valueSize;
   private final int rowsPerTile;
@@ -59,21 +68,33 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private int partSize;
   private boolean sharesSplits;
 
+  /**
+   * A stage for some of the rows.
+   *
+   * @param selection whose slices cover rows
+   * @param listed whether the stage computes the blocks of rows that slices cover, one query head
+   *     after the other, or the rows that no slice covers
+   */
   AttentionStage(
       Step step,
       Op.Attention op,
       KvSpec.Layer layer,
+      PageSelection selection,
+      boolean listed,
       float[] query,
       float[] out,
       AttentionWorkspace workspace) {
+    this.listed = listed;
     this.step = step;
     this.op = op;
+    this.selection = selection;
     this.layer = layer;
     this.query = query;
     this.out = out;
     this.workspace = workspace;
-    kvHeads = layer.heads();
-    groupHeads = op.heads() / kvHeads;
+    sharing = op.heads() / layer.heads();
+    groupHeads = listed ? 1 : sharing;
+    headGroups = op.heads() / groupHeads;
     keySize = layer.keySize();
     valueSize = layer.valueSize();
     rowsPerTile = rowsPerTile(groupHeads);
@@ -101,7 +122,9 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         };
     valueStride = blocks.valueStride();
     planTiles(inputs);
-    report(inputs);
+    if (!listed) {
+      report(inputs);
+    }
     int splits = 0;
     int rows = 0;
     long work = 0;
@@ -117,14 +140,14 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     sharesSplits =
         !alone
             && splits > tiles
-            && tiles * kvHeads < TILES_PER_THREAD * pool.threads()
-            && (long) splits * kvHeads * partSize <= MOST_PARTS;
-    int items = (sharesSplits ? splits : tiles) * kvHeads;
+            && tiles * headGroups < TILES_PER_THREAD * pool.threads()
+            && (long) splits * headGroups * partSize <= MOST_PARTS;
+    int items = (sharesSplits ? splits : tiles) * headGroups;
     if (sharesSplits) {
-      workspace.ensureParts(items * partSize, tiles * kvHeads);
+      workspace.ensureParts(items * partSize, tiles * headGroups);
       for (int tile = 0; tile < tiles; tile++) {
-        for (int head = 0; head < kvHeads; head++) {
-          workspace.unfinished.set(tile * kvHeads + head, splits(inputs, tile));
+        for (int head = 0; head < headGroups; head++) {
+          workspace.unfinished.set(tile * headGroups + head, splits(inputs, tile));
         }
       }
     }
@@ -138,31 +161,106 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private void planTiles(StepInputs inputs) {
     workspace.ensureTiles(inputs.rows());
     tiles = 0;
+    if (listed) {
+      planBlocks(inputs);
+      return;
+    }
+    workspace.markListed(selection, inputs.rows());
     int row = 0;
     while (row < inputs.rows()) {
-      int end = row + 1;
+      int end = row;
       while (end < inputs.rows()
-          && end - row < rowsPerTile
+          && !workspace.listed[end]
           && inputs.sequence(end) == inputs.sequence(row)) {
         end++;
       }
-      workspace.tileFirst[tiles] = row;
-      workspace.tileRows[tiles] = end - row;
-      tiles++;
-      row = end;
+      addTiles(row, end, 0);
+      row = Math.max(end, row + 1);
     }
+    planFailed();
+  }
+
+  /** Rows of which some slices, one for each key/value head, have to read everything after all. */
+  private void planFailed() {
+    for (int i = 0; i < selection.size(); i++) {
+      if (selection.slice(i).firstHead() == 0 && anyFailed(i)) {
+        int row = selection.slice(i).firstRow();
+        addTiles(row, row + 1, i);
+        workspace.onlyFailed[tiles - 1] = true;
+      }
+    }
+  }
+
+  private boolean anyFailed(int first) {
+    for (int i = first;
+        i < selection.size() && selection.slice(i).firstRow() == selection.slice(first).firstRow();
+        i++) {
+      if (workspace.failed[i]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether a tile's group of heads was computed by its list already. */
+  private boolean isDone(int tile, int head) {
+    return workspace.onlyFailed[tile] && !workspace.failed[workspace.tileSlice[tile] + head];
+  }
+
+  private void planBlocks(StepInputs inputs) {
+    for (int i = 0; i < selection.size(); i++) {
+      PageSelection.Slice slice = selection.slice(i);
+      if (slice.rows() > 1 || slice.heads() < sharing) {
+        if (slice.firstHead() == 0) {
+          requireAllHeads(i);
+          addTiles(slice.firstRow(), slice.firstRow() + slice.rows(), i);
+        }
+        int last = inputs.position(slice.firstRow() + slice.rows() - 1);
+        workspace.list(i, slice, view(inputs, slice.firstRow()), last);
+      }
+    }
+  }
+
+  /** The slices of a block stand together, one for each query head. */
+  private void requireAllHeads(int first) {
+    for (int h = 0; h < op.heads(); h++) {
+      int i = first + h;
+      if (i >= selection.size()
+          || selection.slice(i).firstHead() != h
+          || selection.slice(i).heads() != 1
+          || selection.slice(i).firstRow() != selection.slice(first).firstRow()
+          || selection.slice(i).rows() != selection.slice(first).rows()) {
+        throw new IllegalStateException(
+            "slice %d is not that of query head %d of the block that starts at slice %d"
+                .formatted(i, h, first));
+      }
+    }
+  }
+
+  private void addTiles(int first, int end, int slice) {
+    for (int row = first; row < end; row += rowsPerTile) {
+      workspace.tileFirst[tiles] = row;
+      workspace.tileRows[tiles] = Math.min(rowsPerTile, end - row);
+      workspace.tileSlice[tiles] = slice;
+      workspace.onlyFailed[tiles] = false;
+      tiles++;
+    }
+  }
+
+  private KvView view(StepInputs inputs, int row) {
+    return inputs.view(inputs.sequence(row), step.kv().group(op.layer()));
   }
 
   /** Counts what the rows of all tiles read: everything that they see. */
   private void report(StepInputs inputs) {
     long tokenBytes = step.kv().format().readBytes(layer);
-    for (int tile = 0; tile < tiles; tile++) {
+    for (int tile = 0; tile < tiles && !workspace.onlyFailed[tile]; tile++) {
       int first = workspace.tileFirst[tile];
       KvView view = inputs.view(inputs.sequence(first), step.kv().group(op.layer()));
       for (int row = first; row < first + workspace.tileRows[tile]; row++) {
         long tokens = visibleTokens(view, inputs.position(row));
         long bytes = tokens * tokenBytes;
-        step.report().row(row).addReading(bytes, bytes, tokens * kvHeads, 0, 0);
+        step.report().row(row).addReading(bytes, bytes, tokens * layer.heads(), 0, 0);
       }
     }
   }
@@ -205,12 +303,15 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         runSplit(item, thread);
       } else {
         // The last rows see most: they go first.
-        runTile(tiles - 1 - item / kvHeads, item % kvHeads, thread);
+        runTile(tiles - 1 - item / headGroups, item % headGroups, thread);
       }
     }
   }
 
   private void runTile(int tile, int head, int thread) {
+    if (isDone(tile, head)) {
+      return;
+    }
     StepInputs inputs = step.inputs();
     AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
     gatherQueries(tile, head, scratch.queries);
@@ -229,13 +330,16 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
     int tile = 0;
     int firstItem = 0;
-    while (item >= firstItem + splits(inputs, tile) * kvHeads) {
-      firstItem += splits(inputs, tile) * kvHeads;
+    while (item >= firstItem + splits(inputs, tile) * headGroups) {
+      firstItem += splits(inputs, tile) * headGroups;
       tile++;
     }
     int splits = splits(inputs, tile);
     int head = (item - firstItem) / splits;
     int split = (item - firstItem) % splits;
+    if (isDone(tile, head)) {
+      return;
+    }
     gatherQueries(tile, head, scratch.queries);
     attend(
         tile,
@@ -244,7 +348,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         scratch,
         workspace.parts,
         item * partSize);
-    if (workspace.unfinished.decrementAndGet(tile * kvHeads + head) == 0) {
+    if (workspace.unfinished.decrementAndGet(tile * headGroups + head) == 0) {
       int queries = workspace.tileRows[tile] * groupHeads;
       clear(scratch.total, queries);
       for (int i = 0; i < splits; i++) {
@@ -287,7 +391,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int high = Math.min(start + SPLIT, lastPosition(inputs, tile) + 1);
     int base = (low - start) / PAGE_TOKENS * PAGE_TOKENS;
     int end = (high - start + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
-    KvView view = inputs.view(inputs.sequence(firstRow), step.kv().group(op.layer()));
+    KvView view =
+        listed ? workspace.listed(workspace.tileSlice[tile] + head) : view(inputs, firstRow);
     int firstEntry = firstEntry(view, low);
     float[] scores = scratch.scores;
     for (int q = 0; q < queries; q++) {
@@ -341,6 +446,11 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return BLOCK_PAGES;
   }
 
+  /** The key/value head that a group of heads reads. */
+  private int kvHead(int head) {
+    return head * groupHeads / sharing;
+  }
+
   private int maxima(int at, int queries) {
     return at + queries * valueStride;
   }
@@ -376,7 +486,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       int queries,
       AttentionWorkspace.Scratch scratch) {
     for (int i = 0; i < pages; i++) {
-      blocks.loadKeys(scratch, view.page(entry + i), head, i);
+      blocks.loadKeys(scratch, view.page(entry + i), kvHead(head), i);
     }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
@@ -432,7 +542,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
     for (int i = 0; i < pages; i++) {
       int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
-      blocks.loadValues(scratch, view.page(entry + i), head, i, tokens);
+      blocks.loadValues(scratch, view.page(entry + i), kvHead(head), i, tokens);
     }
     int row = 0;
     while (row < rows) {

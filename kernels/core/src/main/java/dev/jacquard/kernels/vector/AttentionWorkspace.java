@@ -2,7 +2,12 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.KvView;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.QuantizedKv;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -54,6 +59,21 @@ final class AttentionWorkspace {
 
   int[] tileRows = new int[16];
 
+  /** In blocks of prompts: the first slice of each tile, that of query head 0. */
+  int[] tileSlice = new int[16];
+
+  /** What each slice of a block lets its rows see. */
+  private final List<KvView> listedViews = new ArrayList<>();
+
+  /** Rows that slices of a selection cover. */
+  boolean[] listed = new boolean[0];
+
+  /** Slices whose audit failed: their heads read everything. */
+  boolean[] failed = new boolean[16];
+
+  /** Tiles of one row of which only the heads of failed slices are computed. */
+  boolean[] onlyFailed = new boolean[16];
+
   /** Parts of sums over splits, where splits are shared between threads. */
   float[] parts = new float[0];
 
@@ -76,6 +96,8 @@ final class AttentionWorkspace {
     if (tileFirst.length < count) {
       tileFirst = new int[2 * count];
       tileRows = new int[2 * count];
+      tileSlice = new int[2 * count];
+      onlyFailed = new boolean[2 * count];
     }
   }
 
@@ -85,6 +107,56 @@ final class AttentionWorkspace {
     }
     if (unfinished.length() < counters) {
       unfinished = new AtomicIntegerArray(2 * counters);
+    }
+  }
+
+  /** No slice has failed yet. */
+  void clearFailed(int slices) {
+    if (failed.length < slices) {
+      failed = new boolean[2 * slices];
+    }
+    Arrays.fill(failed, 0, slices, false);
+  }
+
+  /** Marks the rows that {@code selection} covers. */
+  void markListed(PageSelection selection, int rows) {
+    if (listed.length < rows) {
+      listed = new boolean[rows];
+    }
+    Arrays.fill(listed, 0, rows, false);
+    for (int i = 0; i < selection.size(); i++) {
+      PageSelection.Slice slice = selection.slice(i);
+      Arrays.fill(listed, slice.firstRow(), slice.firstRow() + slice.rows(), true);
+    }
+  }
+
+  /** The entries that slice {@code i} reads, in 8 bits; filled by {@link #list}. */
+  KvView listed(int i) {
+    return listedViews.get(i);
+  }
+
+  /**
+   * Makes {@link #listed} of a slice hold the entries of {@code view} that the slice names.
+   *
+   * @param last position of the last row of the slice
+   * @throws IllegalStateException if the slice names single tokens of an entry
+   */
+  void list(int i, PageSelection.Slice slice, KvView view, int last) {
+    while (listedViews.size() <= i) {
+      listedViews.add(new KvView());
+    }
+    KvView kept = listedViews.get(i);
+    kept.clear();
+    for (int e = 0; e < slice.entries(); e++) {
+      int seen = Math.clamp(last + 1L - view.firstPosition(e), 0, view.length(e));
+      int whole = (1 << seen) - 1;
+      if ((slice.fine()[e] & whole) != whole && (slice.fine()[e] & whole) != 0) {
+        throw new IllegalStateException(
+            "a list for several rows names single tokens of entry " + e + ", not whole pages");
+      }
+      if ((slice.fine()[e] & whole) != 0) {
+        kept.add(view.page(e), view.firstPosition(e), view.length(e), false);
+      }
     }
   }
 }

@@ -2,9 +2,10 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
-import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageList;
+import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.RotaryEmbedding;
 import dev.jacquard.kernels.Slot;
@@ -26,6 +27,8 @@ final class Plan {
     record Whole(Stage stage) implements Part {}
   }
 
+  private static final PageSelection NOTHING = new PageSelection();
+
   private final Step step;
   private final CompileOptions options;
   private final PackedMatrices matrices;
@@ -36,12 +39,21 @@ final class Plan {
   private final float[][] upValues;
   private final float[][] chains;
   private final AttentionWorkspace attention;
+  private final Map<PageList, PageSelection> selections;
+  private final Selections choosing;
+  private final ListAttention.Workspace lists;
   private final Stage[] fused;
   private final Stage[][] byOp;
   private final long weightBytesPerStep;
 
-  Plan(Program program, CompileOptions options, PackedMatrices matrices, Step step) {
+  Plan(
+      Program program,
+      CompileOptions options,
+      PackedMatrices matrices,
+      Step step,
+      Map<PageList, PageSelection> selections) {
     this.step = step;
+    this.selections = selections;
     this.options = options;
     this.matrices = matrices;
     int threads = step.pool().threads();
@@ -53,6 +65,8 @@ final class Plan {
     chains = new float[threads][VectorMath.CHAINS];
     x = activations(program);
     attention = attentionWorkspace(program, threads);
+    choosing = new Selections(threads, attention);
+    lists = new ListAttention.Workspace(threads);
     List<List<Part>> parts = new ArrayList<>();
     for (Op op : program.ops()) {
       parts.add(parts(op, program.kv()));
@@ -127,6 +141,7 @@ final class Plan {
       if (op instanceof Op.Attention a) {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
+        queries = Math.max(queries, AttentionStage.tileQueries(1));
         keySize = Math.max(keySize, layer.keySize());
         valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }
@@ -206,12 +221,16 @@ final class Plan {
                   new PageMeansStage(step, o.layer(), layer.heads(), options.maxRows())));
         }
       }
-      case Op.SelectPages _ -> parts.add(new Part.Whole(Plan::selectPages));
-      case Op.Attention o ->
+      case Op.SelectPages o ->
           parts.add(
               new Part.Whole(
-                  new AttentionStage(
-                      step, o, kv.layers().get(o.layer()), of(o.query()), of(o.out()), attention)));
+                  new SelectStage(
+                      o,
+                      of(o.query()),
+                      selection(o.out()),
+                      choosing,
+                      new Q8Blocks(step, o.layer(), kv.layers().get(o.layer())))));
+      case Op.Attention o -> attend(o, kv.layers().get(o.layer()), parts);
       case Op.FeedForward o -> feedForward(o, parts);
       case Op.Add o ->
           parts.add(
@@ -223,12 +242,29 @@ final class Plan {
     return parts;
   }
 
-  private static void selectPages(Step step) {
-    for (int s = 0; s < step.inputs().sequences(); s++) {
-      if (!(step.inputs().exactness(s) instanceof Exactness.Dense)) {
-        throw new BackendException("only DENSE attention runs on this backend yet");
-      }
+  private void attend(Op.Attention op, KvSpec.Layer layer, List<Part> parts) {
+    float[] query = of(op.query());
+    float[] out = of(op.out());
+    PageSelection selection = op.pages() == null ? NOTHING : selection(op.pages());
+    if (op.pages() != null) {
+      parts.add(
+          new Part.Whole(
+              new ListAttention(step, op, layer, selection, query, out, lists, attention)));
+      parts.add(
+          new Part.Whole(
+              new AttentionStage(step, op, layer, selection, true, query, out, attention)));
     }
+    parts.add(
+        new Part.Whole(
+            new AttentionStage(step, op, layer, selection, false, query, out, attention)));
+  }
+
+  private PageSelection selection(PageList list) {
+    PageSelection selection = selections.get(list);
+    if (selection == null) {
+      throw new BackendException(list + " is read before it is written");
+    }
+    return selection;
   }
 
   private void multiply(Op.MatMul op, List<Part> parts) {

@@ -52,7 +52,7 @@ final class VectorExecutable implements Executable {
       throw unreadable(e);
     }
     try {
-      plan = new Plan(program, options, matrices, step);
+      plan = new Plan(program, options, matrices, step, selections);
     } catch (RuntimeException | Error e) {
       matrices.close();
       throw e;

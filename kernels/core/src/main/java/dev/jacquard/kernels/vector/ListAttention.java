@@ -1,0 +1,494 @@
+package dev.jacquard.kernels.vector;
+
+import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
+
+import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.KvSpec;
+import dev.jacquard.kernels.KvView;
+import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.PageSelection;
+import dev.jacquard.kernels.QuantizedKv;
+import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.kernels.vector.Q8KvStorage.Part;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+
+/**
+ * Attention of single rows over the tokens and page means that a {@link PageSelection} names: token
+ * by token, for all query heads of a key/value head.
+ *
+ * <p>The view is cut into chunks of entries. Within a chunk tokens come in the order of the view,
+ * those in 8 bits before those in 4, then page means; chunks are merged in ascending order by their
+ * largest scores, as splits are in {@link AttentionStage}. So bits do not depend on threads.
+ */
+final class ListAttention implements Stage, WorkerPool.Task {
+  /** Values that are expanded together. */
+  private static final int BLOCK = 16;
+
+  /** Bytes of a line of the caches. */
+  private static final int LINE = 64;
+
+  private final Step step;
+  private final Op.Attention op;
+  private final PageSelection selection;
+  private final float[] query;
+  private final float[] out;
+  private final Workspace workspace;
+  private final AttentionWorkspace failed;
+  private final KvSpec.Layer layer;
+  private final int groupHeads;
+  private final int valueSize;
+  private final int valueStride;
+  private final int partSize;
+  private boolean auditing;
+
+  ListAttention(
+      Step step,
+      Op.Attention op,
+      KvSpec.Layer layer,
+      PageSelection selection,
+      float[] query,
+      float[] out,
+      Workspace workspace,
+      AttentionWorkspace failed) {
+    this.layer = layer;
+    this.failed = failed;
+    this.step = step;
+    this.op = op;
+    this.selection = selection;
+    this.query = query;
+    this.out = out;
+    this.workspace = workspace;
+    groupHeads = op.heads() / layer.heads();
+    valueSize = layer.valueSize();
+    valueStride = TokenKernels.padded(valueSize);
+    partSize = groupHeads * (valueStride + 2);
+  }
+
+  /** Buffers that all such stages of an executable share; one of them runs at a time. */
+  static final class Workspace {
+    private final ReadingCount count = new ReadingCount();
+    private final Scratch[] scratch;
+    private int[] firstItem = new int[16];
+    private float[] parts = {};
+    private int[] firstAudit = new int[16];
+    private AtomicIntegerArray unfinished = new AtomicIntegerArray(16);
+    private float[] totals = {};
+
+    Workspace(int threads) {
+      scratch = new Scratch[threads];
+      Arrays.setAll(scratch, i -> new Scratch());
+    }
+  }
+
+  /** One thread's buffers. */
+  private static final class Scratch {
+    final SelectionRow row = new SelectionRow();
+    final TokenScores exact = new TokenScores();
+    final SampleAudit audit = new SampleAudit();
+    final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
+    final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
+    final float[] chains = new float[VectorMath.CHAINS];
+
+    /** What was touched, so that touching it is not dropped. */
+    @SuppressWarnings("UnusedVariable") // writing it is what it is for
+    int touched;
+
+    float[] weights = {};
+    float[] farWeights = {};
+    float[] values = {};
+    float[] part = {};
+
+    void reserve(int heads, int valueStride) {
+      if (part.length < heads * (valueStride + 2)) {
+        part = new float[heads * (valueStride + 2)];
+      }
+      if (weights.length < heads * SelectionRow.CHUNK_TOKENS) {
+        weights = new float[heads * SelectionRow.CHUNK_TOKENS];
+        farWeights = new float[heads * SelectionRow.CHUNK_ENTRIES];
+      }
+      if (values.length < BLOCK * valueStride) {
+        values = new float[BLOCK * valueStride];
+      }
+    }
+  }
+
+  @Override
+  public void run(Step step) {
+    int slices = selection.size();
+    if (workspace.firstItem.length <= slices) {
+      workspace.firstItem = new int[2 * slices];
+      workspace.firstAudit = new int[2 * slices];
+      workspace.unfinished = new AtomicIntegerArray(2 * slices);
+    }
+    if (workspace.totals.length < slices * partSize) {
+      workspace.totals = new float[2 * slices * partSize];
+    }
+    failed.clearFailed(slices);
+    auditing = false;
+    int items = 0;
+    int audits = 0;
+    for (int i = 0; i < slices; i++) {
+      workspace.firstItem[i] = items;
+      workspace.firstAudit[i] = audits;
+      PageSelection.Slice slice = selection.slice(i);
+      if (slice.rows() == 1 && slice.heads() == groupHeads) {
+        int chunks = chunks(slice);
+        workspace.unfinished.set(i, chunks);
+        items += chunks;
+        audits += slice.samples() > 0 ? groupHeads : 0;
+      }
+    }
+    workspace.firstItem[slices] = items;
+    workspace.firstAudit[slices] = audits;
+    if (workspace.parts.length < items * partSize) {
+      workspace.parts = new float[2 * items * partSize];
+    }
+    step.pool().run(items, 1, this);
+    if (audits > 0) {
+      auditing = true;
+      step.pool().run(audits, 1, this);
+    }
+    clearFailedBounds(slices);
+    workspace.count.add(step, op, layer, selection, failed.failed);
+  }
+
+  /** A slice that reads everything has nothing to bound. */
+  private void clearFailedBounds(int slices) {
+    for (int i = 0; i < slices; i++) {
+      if (failed.failed[i]) {
+        Arrays.fill(selection.slice(i).bound(), 0, groupHeads, 0);
+      }
+    }
+  }
+
+  private static int chunks(PageSelection.Slice slice) {
+    return (slice.entries() + SelectionRow.CHUNK_ENTRIES - 1) / SelectionRow.CHUNK_ENTRIES;
+  }
+
+  @Override
+  public void run(int from, int to, int thread) {
+    Scratch s = workspace.scratch[thread];
+    s.reserve(groupHeads, valueStride);
+    for (int item = from; item < to; item++) {
+      if (auditing) {
+        int i = owner(workspace.firstAudit, item);
+        audit(i, item - workspace.firstAudit[i], s);
+      } else {
+        attend(owner(workspace.firstItem, item), item, s);
+      }
+    }
+  }
+
+  /** The slice that an item belongs to. */
+  private int owner(int[] firstItems, int item) {
+    int i = Arrays.binarySearch(firstItems, 0, selection.size(), item);
+    i = i < 0 ? -i - 2 : i;
+    while (firstItems[i + 1] <= item) {
+      i++;
+    }
+    return i;
+  }
+
+  private void attend(int index, int item, Scratch s) {
+    PageSelection.Slice slice = selection.slice(index);
+    s.row.begin(step, op, query, slice.firstRow());
+    int chunk = item - workspace.firstItem[index];
+    attend(slice, chunk, s, workspace.parts, item * partSize);
+    if (workspace.unfinished.decrementAndGet(index) == 0) {
+      finish(slice, index);
+    }
+  }
+
+  /** One chunk: sums of values, maxima, and sums of weights to {@code part[at …]}. */
+  private void attend(PageSelection.Slice slice, int chunk, Scratch s, float[] part, int at) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = s.row.chunkEnd(chunk);
+    int kvHead = slice.firstHead() / groupHeads;
+    int fine = 0;
+    for (int e = first; e < end; e++) {
+      fine = collect(slice.fine()[e] & s.row.visible(e), e, s.tokens, fine);
+    }
+    int count = fine;
+    for (int e = first; e < end; e++) {
+      int coarse = slice.coarse()[e] & ~slice.fine()[e] & s.row.visible(e);
+      count = collect(coarse, e, s.tokens, count);
+    }
+    clear(part, at);
+    if (count > 0) {
+      touch(kvHead, count, s);
+      weigh(slice, kvHead, count, s, part, at);
+      addTokens(kvHead, fine, count, s, part, at);
+    }
+    if (slice.hasFar()) {
+      addMeans(slice, kvHead, first, end, s, part, at);
+    }
+  }
+
+  /**
+   * Reads a byte of every line that the tokens lie in. Their misses then overlap, while expansion
+   * would take one token's after the other's.
+   */
+  private void touch(int kvHead, int count, Scratch s) {
+    Q8KvStorage kv = s.row.kv();
+    int keySize = s.row.keySize();
+    int keyScales = Short.BYTES * QuantizedKv.groups(keySize);
+    int planes = 2 * Q8KvStorage.plane(valueSize);
+    int valueScales = Short.BYTES * QuantizedKv.groups(valueSize);
+    int sum = 0;
+    for (int i = 0; i < count; ) {
+      int entry = s.tokens[i] / PAGE_TOKENS;
+      int page = s.row.view().page(entry);
+      MemorySegment memory = kv.memory(op.layer(), page);
+      long keyAt = kv.offset(Part.KEYS, op.layer(), page, kvHead);
+      long keyScaleAt = kv.offset(Part.KEY_SCALES, op.layer(), page, kvHead);
+      long valueAt = kv.offset(Part.VALUES, op.layer(), page, kvHead);
+      long valueScaleAt = kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead);
+      for (; i < count && s.tokens[i] / PAGE_TOKENS == entry; i++) {
+        long token = s.tokens[i] % PAGE_TOKENS;
+        sum += memory.get(ValueLayout.JAVA_BYTE, keyScaleAt + token * keyScales);
+        sum += memory.get(ValueLayout.JAVA_BYTE, valueScaleAt + token * valueScales);
+        for (int j = 0; j < keySize; j += LINE) {
+          sum += memory.get(ValueLayout.JAVA_BYTE, keyAt + token * keySize + j);
+        }
+        for (int j = 0; j < planes; j += LINE) {
+          sum += memory.get(ValueLayout.JAVA_BYTE, valueAt + token * planes + j);
+        }
+      }
+    }
+    s.touched = sum;
+  }
+
+  private static int collect(int bits, int entry, int[] tokens, int count) {
+    int to = count;
+    for (int rest = bits; rest != 0; rest &= rest - 1) {
+      tokens[to++] = entry * PAGE_TOKENS + Integer.numberOfTrailingZeros(rest);
+    }
+    return to;
+  }
+
+  /** Scores of the chunk's tokens, which then become weights. */
+  private void weigh(
+      PageSelection.Slice slice, int kvHead, int count, Scratch s, float[] part, int at) {
+    int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
+    float[] given = slice.scores();
+    if (given == null) {
+      s.exact.ask(s.row, slice.firstHead(), groupHeads);
+      s.exact.score(
+          s.row.kv(),
+          s.row.view(),
+          op.layer(),
+          kvHead,
+          s.tokens,
+          0,
+          count,
+          s.weights,
+          0,
+          SelectionRow.CHUNK_TOKENS);
+    } else {
+      for (int h = 0; h < groupHeads; h++) {
+        for (int i = 0; i < count; i++) {
+          s.weights[h * SelectionRow.CHUNK_TOKENS + i] =
+              given[h * slice.scoreStride() + s.tokens[i]];
+        }
+      }
+    }
+    for (int h = 0; h < groupHeads; h++) {
+      int from = h * SelectionRow.CHUNK_TOKENS;
+      Arrays.fill(s.weights, from + count, from + whole, Float.NEGATIVE_INFINITY);
+      float maximum = AttentionKernels.maximum(s.weights, from, from + whole);
+      part[maxima(at) + h] = maximum;
+      part[sums(at) + h] =
+          AttentionKernels.exponentials(s.weights, from, from + whole, maximum, s.chains);
+    }
+  }
+
+  private void addTokens(int kvHead, int fine, int count, Scratch s, float[] part, int at) {
+    Q8KvStorage kv = s.row.kv();
+    KvView view = s.row.view();
+    int plane = 2 * Q8KvStorage.plane(valueSize);
+    int scaleBytes = Short.BYTES * QuantizedKv.groups(valueSize);
+    for (int i = 0; i < count; i += BLOCK) {
+      int n = Math.min(BLOCK, count - i);
+      for (int t = 0; t < n; t++) {
+        int page = view.page(s.tokens[i + t] / PAGE_TOKENS);
+        int offset = s.tokens[i + t] % PAGE_TOKENS;
+        MemorySegment memory = kv.memory(op.layer(), page);
+        long planes = kv.offset(Part.VALUES, op.layer(), page, kvHead) + (long) offset * plane;
+        long scales =
+            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + (long) offset * scaleBytes;
+        if (i + t < fine) {
+          TokenKernels.expandValue(memory, planes, scales, valueSize, s.values, t * valueStride);
+        } else {
+          TokenKernels.expandCoarse(memory, planes, scales, valueSize, s.values, t * valueStride);
+        }
+      }
+      add(s.values, n, s.weights, i, SelectionRow.CHUNK_TOKENS, part, at);
+    }
+  }
+
+  /** Adds page means with their weights: a part of its own, which is merged. */
+  private void addMeans(
+      PageSelection.Slice slice, int kvHead, int first, int end, Scratch s, float[] part, int at) {
+    int count = 0;
+    for (int e = first; e < end; e++) {
+      boolean any = false;
+      for (int h = 0; h < groupHeads; h++) {
+        float weight = slice.far()[h * slice.entries() + e];
+        s.farWeights[h * SelectionRow.CHUNK_ENTRIES + count] = weight;
+        any |= weight != 0;
+      }
+      if (any) {
+        s.entries[count++] = e;
+      }
+    }
+    if (count == 0) {
+      return;
+    }
+    clear(s.part, 0);
+    for (int h = 0; h < groupHeads; h++) {
+      s.part[maxima(0) + h] = slice.farLog()[h];
+      float sum = 0;
+      for (int i = 0; i < count; i++) {
+        sum += s.farWeights[h * SelectionRow.CHUNK_ENTRIES + i];
+      }
+      s.part[sums(0) + h] = sum;
+    }
+    Q8KvStorage kv = s.row.kv();
+    for (int i = 0; i < count; i += BLOCK) {
+      int n = Math.min(BLOCK, count - i);
+      for (int t = 0; t < n; t++) {
+        int page = s.row.view().page(s.entries[i + t]);
+        MemorySegment memory = kv.memory(op.layer(), page);
+        float scale =
+            Float.float16ToFloat(
+                memory.get(
+                    Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, op.layer(), page, kvHead)));
+        TokenKernels.expandMean(
+            memory,
+            kv.offset(Part.MEANS, op.layer(), page, kvHead),
+            scale,
+            valueSize,
+            s.values,
+            t * valueStride);
+      }
+      add(s.values, n, s.farWeights, i, SelectionRow.CHUNK_ENTRIES, s.part, 0);
+    }
+    merge(part, at, s.part, 0);
+  }
+
+  /** {@code sum += weight · value} for the heads of the group and {@code count} values. */
+  private void add(
+      float[] values,
+      int count,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      float[] sums,
+      int at) {
+    int four = 4 * Lanes.FLOATS;
+    int wide = valueStride / four * four;
+    int h = 0;
+    for (; h + 2 <= groupHeads; h += 2) {
+      int w = weightsAt + h * weightStride;
+      int to = at + h * valueStride;
+      AttentionKernels.add2x4(
+          values, valueStride, wide, 0, count, weights, w, weightStride, sums, to);
+      AttentionKernels.add2(
+          values, valueStride, wide, 0, count, weights, w, weightStride, sums, to);
+    }
+    if (h < groupHeads) {
+      AttentionKernels.add1(
+          values,
+          valueStride,
+          0,
+          count,
+          weights,
+          weightsAt + h * weightStride,
+          sums,
+          at + h * valueStride);
+    }
+  }
+
+  private int maxima(int at) {
+    return at + groupHeads * valueStride;
+  }
+
+  private int sums(int at) {
+    return maxima(at) + groupHeads;
+  }
+
+  /** A part of nothing. */
+  private void clear(float[] part, int at) {
+    Arrays.fill(part, at, maxima(at), 0);
+    Arrays.fill(part, maxima(at), sums(at), Float.NEGATIVE_INFINITY);
+    Arrays.fill(part, sums(at), sums(at) + groupHeads, 0);
+  }
+
+  /** Adds a part to {@code total}. */
+  private void merge(float[] total, int to, float[] part, int from) {
+    for (int h = 0; h < groupHeads; h++) {
+      float old = total[maxima(to) + h];
+      float fresh = part[maxima(from) + h];
+      if (fresh == Float.NEGATIVE_INFINITY) {
+        continue;
+      }
+      float larger = Math.max(old, fresh);
+      float keep = VectorMath.exp(old - larger);
+      float take = VectorMath.exp(fresh - larger);
+      total[maxima(to) + h] = larger;
+      total[sums(to) + h] = total[sums(to) + h] * keep + part[sums(from) + h] * take;
+      AttentionKernels.blend(
+          total, to + h * valueStride, keep, part, from + h * valueStride, take, valueStride);
+    }
+  }
+
+  /** Merges the chunks of a slice, and writes the row's output if there is no audit to come. */
+  private void finish(PageSelection.Slice slice, int index) {
+    float[] totals = workspace.totals;
+    int at = index * partSize;
+    clear(totals, at);
+    for (int item = workspace.firstItem[index]; item < workspace.firstItem[index + 1]; item++) {
+      merge(totals, at, workspace.parts, item * partSize);
+    }
+    if (slice.samples() > 0) {
+      return;
+    }
+    int to = (slice.firstRow() * op.heads() + slice.firstHead()) * valueSize;
+    for (int h = 0; h < groupHeads; h++) {
+      float factor = 1 / totals[sums(at) + h];
+      for (int d = 0; d < valueSize; d++) {
+        out[to + h * valueSize + d] = totals[at + h * valueStride + d] * factor;
+      }
+    }
+  }
+
+  /** Corrects one head by its samples and judges it. */
+  private void audit(int index, int h, Scratch s) {
+    PageSelection.Slice slice = selection.slice(index);
+    if (!(step.inputs().exactness(step.inputs().sequence(slice.firstRow()))
+        instanceof Exactness.Verified wanted)) {
+      throw new IllegalStateException("samples for a row whose class is not VERIFIED");
+    }
+    s.row.begin(step, op, query, slice.firstRow());
+    int at = index * partSize;
+    double bound =
+        s.audit.correct(
+            s.row,
+            slice,
+            h,
+            wanted.delta(),
+            workspace.totals,
+            at + h * valueStride,
+            workspace.totals[maxima(at) + h],
+            workspace.totals[sums(at) + h],
+            out,
+            (slice.firstRow() * op.heads() + slice.firstHead() + h) * valueSize);
+    slice.bound()[h] = Math.nextUp((float) bound);
+    if (!(bound <= wanted.epsilon())) {
+      failed.failed[index] = true;
+    }
+  }
+}

@@ -36,7 +36,7 @@ import picocli.CommandLine.Parameters;
     },
     footer = {
       "  jacquard evaluate attention --html attention.html",
-      "  jacquard evaluate attention -m gemma.gguf --lengths 8192,16384 --last 64 --tasks none src"
+      "  jacquard evaluate attention -m gemma.gguf --lengths 8192,16384 --tasks none src"
     })
 final class EvaluateAttentionCommand implements Callable<Integer> {
   private static final int[] USUAL_LENGTHS = {4096, 8192, 16384, 32768};
@@ -72,14 +72,15 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
 
   @Option(
       names = "--methods",
-      split = ",",
+      split = " ",
       paramLabel = "NAME",
       defaultValue =
-          "certified:0.01,verified:0.05:0.05,budgeted:0.7,budgeted:0.8,budgeted:0.9,"
-              + "window,quest,means,random,oracle",
+          "certified:0.01 verified:0.05,0.05 budgeted:0.7 budgeted:0.8 budgeted:0.9"
+              + " window quest means random oracle",
       description =
-          "Classes with their numbers and baselines, with commas (default: ${DEFAULT-VALUE})."
-              + " Baselines read as many bytes as each budgeted class.")
+          "Classes as --attention takes them and baselines, with blanks (default:"
+              + " ${DEFAULT-VALUE}). Baselines read as many bytes as each budgeted class. Classes"
+              + " act on texts of any length here.")
   private List<String> methods = List.of();
 
   @Option(
@@ -180,6 +181,7 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
             record == null ? KvFormat.Q8 : KvFormat.F16,
             share -> terminal.status("preparing weights " + Terminal.bar(share)))) {
       int[] sizes = sizes(lab);
+      lab.sketch(share -> progress("calibrating", share));
       int longest = sizes[sizes.length - 1];
       requireHeap(lab, longest);
       int[] text = text(lab, longest);

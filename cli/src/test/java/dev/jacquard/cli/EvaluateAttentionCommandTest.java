@@ -44,7 +44,7 @@ class EvaluateAttentionCommandTest {
             "--tasks",
             "needle",
             "--methods",
-            "certified:0.05,window,oracle",
+            "certified:0.05 budgeted:0.8 window oracle",
             "--shares",
             "0.4",
             "--json",
@@ -60,7 +60,7 @@ class EvaluateAttentionCommandTest {
     JsonNode longest = results.get("lengths").get(1);
     assertEquals(256, longest.get("tokens").asInt());
     assertEquals(6, longest.get("positions").asInt());
-    assertEquals(4, longest.get("methods").size());
+    assertEquals(7, longest.get("methods").size()); // baselines at two shares
     for (JsonNode method : longest.get("methods")) {
       for (String key :
           List.of(
@@ -108,8 +108,8 @@ class EvaluateAttentionCommandTest {
 
   @Test
   void wrongNamesAndNumbersAreExplained() {
-    assertRefused("there is no method 'qest'", run("--methods", "qest"));
-    assertRefused("expected 1 number above 0 and below 1", run("--methods", "certified:2"));
+    assertRefused("there is no method 'qest'; baselines are window, quest", run("--methods", "qest"));
+    assertRefused("above 0 and below 1", run("--methods", "certified:2"));
     assertRefused("there is no task 'neddle'", run("--tasks", "neddle"));
     assertRefused("within the model's context (1024)", run("--lengths", "2048"));
     assertRefused(

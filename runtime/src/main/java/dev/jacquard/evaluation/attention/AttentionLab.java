@@ -4,6 +4,10 @@ import dev.jacquard.architecture.Architectures;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.attention.PagedKvCache;
+import dev.jacquard.calibration.BasisStore;
+import dev.jacquard.calibration.Calibration;
+import dev.jacquard.calibration.CalibrationText;
+import dev.jacquard.calibration.Calibrator;
 import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
@@ -14,17 +18,19 @@ import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Program;
-import dev.jacquard.kernels.SketchBasis;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.memory.AvailableMemory;
 import dev.jacquard.modelfile.ModelFile;
+import dev.jacquard.session.WeightCache;
 import dev.jacquard.tokenizer.Tokenizer;
 import dev.jacquard.tokenizer.Tokenizers;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +40,8 @@ import org.jspecify.annotations.Nullable;
  * change what attention reads. Used by one thread at a time; the caller closes it.
  */
 public final class AttentionLab implements AutoCloseable {
+  private static final System.Logger LOGGER = System.getLogger(AttentionLab.class.getName());
+
   private final Deque<Runnable> closers = new ArrayDeque<>();
   private final ModelFile file;
   private final Program program;
@@ -142,9 +150,43 @@ public final class AttentionLab implements AutoCloseable {
     return cache.storage();
   }
 
-  /** Gives layers their bases, one for each key/value head; keys are sketched from now on. */
-  public void sketch(Map<Integer, List<SketchBasis>> bases) {
-    bases.forEach(storage()::sketch);
+  /**
+   * Sees to it that keys are sketched from now on: with the bases that were saved for this model, or
+   * else with new ones, made from the bundled text and not from the one that is evaluated, which are
+   * saved in the cache folder. Does nothing for a cache of another format than Q8, or without
+   * layers that can be sketched.
+   *
+   * @param progress told the finished share while bases are made
+   */
+  public void sketch(DoubleConsumer progress) {
+    Calibrator calibrator =
+        new Calibrator(backend, executable, program, inputs.maxRows(), context());
+    if (storage().format() != KvFormat.Q8 || !calibrator.possible()) {
+      return;
+    }
+    BasisStore store = new BasisStore(file, program.kv(), WeightCache.folder().orElse(null));
+    Calibration calibration =
+        store
+            .load()
+            .orElseGet(
+                () -> {
+                  int[] ids =
+                      tokenizer.encode(CalibrationText.bundled(), Tokenizer.Options.PLAIN);
+                  int count = Math.min(ids.length, Calibrator.DEFAULT_TOKENS);
+                  Calibration made =
+                      calibrator.calibrate(
+                          lead(), Arrays.copyOf(ids, count), CalibrationText.SOURCE, progress);
+                  Optional<Path> saved = store.saveInCache(made);
+                  LOGGER.log(Level.DEBUG, "bases of sketches: {0}", saved);
+                  return made;
+                });
+    calibration.applyTo(storage());
+  }
+
+  /** Tokens that begin every text, as BOS. */
+  private int[] lead() {
+    int[] added = tokenizer.encode("", Tokenizer.Options.DEFAULT);
+    return added.length > 0 && added[0] == tokenizer.bos() ? new int[] {added[0]} : new int[0];
   }
 
   /** Whether the keys of all global layers are sketched. */

@@ -18,7 +18,7 @@ public sealed interface AttentionMethod {
       return switch (exactness) {
         case Exactness.Dense _ -> "dense";
         case Exactness.Certified c -> "certified:" + c.epsilon();
-        case Exactness.Verified v -> "verified:" + v.epsilon() + ":" + v.delta();
+        case Exactness.Verified v -> "verified:" + v.epsilon() + "," + v.delta();
         case Exactness.Budgeted b -> "budgeted:" + b.coverage();
       };
     }

@@ -108,7 +108,8 @@ class EvaluateAttentionCommandTest {
 
   @Test
   void wrongNamesAndNumbersAreExplained() {
-    assertRefused("there is no method 'qest'; baselines are window, quest", run("--methods", "qest"));
+    assertRefused(
+        "there is no method 'qest'; baselines are window, quest", run("--methods", "qest"));
     assertRefused("above 0 and below 1", run("--methods", "certified:2"));
     assertRefused("there is no task 'neddle'", run("--tasks", "neddle"));
     assertRefused("within the model's context (1024)", run("--lengths", "2048"));

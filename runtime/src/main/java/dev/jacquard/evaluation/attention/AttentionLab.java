@@ -151,9 +151,9 @@ public final class AttentionLab implements AutoCloseable {
   }
 
   /**
-   * Sees to it that keys are sketched from now on: with the bases that were saved for this model, or
-   * else with new ones, made from the bundled text and not from the one that is evaluated, which are
-   * saved in the cache folder. Does nothing for a cache of another format than Q8, or without
+   * Sees to it that keys are sketched from now on: with the bases that were saved for this model,
+   * or else with new ones, made from the bundled text and not from the one that is evaluated, which
+   * are saved in the cache folder. Does nothing for a cache of another format than Q8, or without
    * layers that can be sketched.
    *
    * @param progress told the finished share while bases are made
@@ -170,8 +170,7 @@ public final class AttentionLab implements AutoCloseable {
             .load()
             .orElseGet(
                 () -> {
-                  int[] ids =
-                      tokenizer.encode(CalibrationText.bundled(), Tokenizer.Options.PLAIN);
+                  int[] ids = tokenizer.encode(CalibrationText.bundled(), Tokenizer.Options.PLAIN);
                   int count = Math.min(ids.length, Calibrator.DEFAULT_TOKENS);
                   Calibration made =
                       calibrator.calibrate(

@@ -75,7 +75,7 @@ public enum CodeTask {
    *     others over the text
    */
   public Question question(double depth, long seed) {
-    Random random = new Random(seed * 8191 + ordinal());
+    Random random = new Random(seed * 8191 + label().hashCode());
     return switch (this) {
       case NEEDLE -> needle(depth, random);
       case MULTI_KEY -> multiKey(depth, random);

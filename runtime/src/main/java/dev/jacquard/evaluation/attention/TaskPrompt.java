@@ -40,7 +40,8 @@ record TaskPrompt(int[] context, int[] question, int[] answer, int[] firstTokens
     List<int[]> inserted = new ArrayList<>();
     int added = 0;
     for (CodeTask.Insertion insertion : question.insertions()) {
-      int[] ids = tokenizer.encode("\n" + insertion.text(), Tokenizer.Options.PLAIN);
+      int[] ids =
+          tokenizer.encode("\n" + insertion.text().stripTrailing(), Tokenizer.Options.PLAIN);
       inserted.add(ids);
       added += ids.length;
     }
@@ -89,12 +90,11 @@ record TaskPrompt(int[] context, int[] question, int[] answer, int[] firstTokens
     return merged;
   }
 
-  /** The place behind the first line end from {@code depth} of the first {@code room} tokens on. */
+  /** The place before the first line end from {@code depth} of the first {@code room} tokens on. */
   private static int lineEnd(int[] sources, double depth, int room, Tokenizer tokenizer) {
-    int from = Math.max(1, (int) (depth * (room - 1)));
-    for (int i = from; i < room; i++) {
-      byte[] bytes = tokenizer.bytes(sources[i - 1]);
-      if (bytes.length > 0 && bytes[bytes.length - 1] == NEW_LINE) {
+    for (int i = Math.max(1, (int) (depth * (room - 1))); i < room; i++) {
+      byte[] bytes = tokenizer.bytes(sources[i]);
+      if (bytes.length > 0 && bytes[0] == NEW_LINE) {
         return i;
       }
     }

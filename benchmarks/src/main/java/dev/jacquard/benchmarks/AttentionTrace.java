@@ -44,8 +44,8 @@ public final class AttentionTrace implements Callable<Integer> {
    * @param length tokens of the text
    * @param attention class
    * @param bytes share of the bytes of DENSE
-   * @param selectMicroseconds choice, all layers of the trace, median over queries of the least over
-   *     rounds
+   * @param selectMicroseconds choice, all layers of the trace, median over queries of the least
+   *     over rounds
    * @param attendMicroseconds attention, likewise
    * @param microseconds both together
    * @param timesDense microseconds of DENSE / microseconds
@@ -112,8 +112,7 @@ public final class AttentionTrace implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     List<Exactness> classes =
-        List.of(
-            Exactness.DENSE, new Exactness.Budgeted(0.8, 1), new Exactness.Certified(0.01));
+        List.of(Exactness.DENSE, new Exactness.Budgeted(0.8, 1), new Exactness.Certified(0.01));
     List<Row> rows = new ArrayList<>();
     Calibration bases = bases(model);
     try (Trace heads = Trace.open(trace)) {
@@ -150,8 +149,7 @@ public final class AttentionTrace implements Callable<Integer> {
     }
   }
 
-  private List<Row> measure(
-      Trace heads, int length, Calibration bases, List<Exactness> classes) {
+  private List<Row> measure(Trace heads, int length, Calibration bases, List<Exactness> classes) {
     try (TraceReplay replay = new TraceReplay(heads, length, "vector", threads, bases)) {
       replay.writeQueries();
       check(heads, length, bases, classes, replay);

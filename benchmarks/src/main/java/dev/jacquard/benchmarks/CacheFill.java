@@ -46,13 +46,7 @@ final class CacheFill {
     for (int row = 0; row < rows; row++) {
       source.read(layer, inputs.position(row), keys, values);
       storage.write(
-          layer,
-          inputs.writePage(group, row),
-          inputs.writeOffset(group, row),
-          keys,
-          0,
-          values,
-          0);
+          layer, inputs.writePage(group, row), inputs.writeOffset(group, row), keys, 0, values, 0);
     }
   }
 

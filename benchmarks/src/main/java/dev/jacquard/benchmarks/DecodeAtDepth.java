@@ -38,10 +38,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /**
- * Decodes tokens of a model with random weights at given depths: DENSE over F16 and Q8, and BUDGETED
- * over Q8. Random weights attend like no trained model, so BUDGETED's own choice is computed, and
- * then replaced by one that recorded heads made at that length. The cache is filled with random
- * numbers instead of a prompt. A peer's {@code llama-bench} may run beside it.
+ * Decodes tokens of a model with random weights at given depths: DENSE over F16 and Q8, and
+ * BUDGETED over Q8. Random weights attend like no trained model, so BUDGETED's own choice is
+ * computed, and then replaced by one that recorded heads made at that length. The cache is filled
+ * with random numbers instead of a prompt. A peer's {@code llama-bench} may run beside it.
  */
 @Command(
     name = "decode-at-depth",
@@ -57,13 +57,13 @@ public final class DecodeAtDepth implements Callable<Integer> {
    * @param milliseconds per token, median
    * @param tokensPerSecond the same the other way round
    */
-  record Row(
-      int depth, String way, double bytes, double milliseconds, double tokensPerSecond) {}
+  record Row(int depth, String way, double bytes, double milliseconds, double tokensPerSecond) {}
 
   /** The whole result. */
   record Result(Machine machine, String model, String trace, int threads, List<Row> rows) {}
 
   /** Masks of tokens read in 8 bits: [query][layer of the trace][entry]. */
+  @SuppressWarnings("ArrayRecordComponent") // private, never compared
   private record Choices(char[][][] masks) {}
 
   private record Timed(double milliseconds, double bytes) {}
@@ -139,7 +139,11 @@ public final class DecodeAtDepth implements Callable<Integer> {
         for (int depth : depths) {
           measure(backend, executable, program, heads, bases, depth, rows);
           if (llamaBench != null && peerDepths.contains(depth)) {
-            add(rows, depth, "llama.cpp F16", new Timed(1000 / peer(llamaBench, depth), Double.NaN));
+            add(
+                rows,
+                depth,
+                "llama.cpp F16",
+                new Timed(1000 / peer(llamaBench, depth), Double.NaN));
           }
         }
       }
@@ -290,7 +294,8 @@ public final class DecodeAtDepth implements Callable<Integer> {
       if (op instanceof Op.SelectPages select) {
         PageSelection selection = executable.pages(select.out());
         for (int s = 0; s < selection.size(); s++) {
-          replace(selection.slice(s), masks[(select.layer() * selection.size() + s) % masks.length]);
+          replace(
+              selection.slice(s), masks[(select.layer() * selection.size() + s) % masks.length]);
         }
       }
     };
@@ -312,8 +317,23 @@ public final class DecodeAtDepth implements Callable<Integer> {
   private double peer(Path program, int depth) throws IOException, InterruptedException {
     List<String> command =
         List.of(
-            program.toString(), "-o", "json", "-m", model.toString(), "-t", "" + threads, "-p", "0",
-            "-n", "8", "-r", "1", "-d", "" + depth, "-fa", "1");
+            program.toString(),
+            "-o",
+            "json",
+            "-m",
+            model.toString(),
+            "-t",
+            "" + threads,
+            "-p",
+            "0",
+            "-n",
+            "8",
+            "-r",
+            "1",
+            "-d",
+            "" + depth,
+            "-fa",
+            "1");
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     byte[] out = process.getInputStream().readAllBytes();

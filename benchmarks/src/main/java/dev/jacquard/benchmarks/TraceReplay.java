@@ -98,7 +98,8 @@ final class TraceReplay implements AutoCloseable {
       Slot v = new Slot("v" + i, valueWidth, Domain.ALL);
       Slot out = new Slot("out" + i, layer.heads() * layer.kv().valueSize(), Domain.ALL);
       int number = i;
-      ops.add(new Op.Embed(table("q" + i, q, (row, x) -> trace.query(number, row, length, x)), 1, q));
+      ops.add(
+          new Op.Embed(table("q" + i, q, (row, x) -> trace.query(number, row, length, x)), 1, q));
       ops.add(
           new Op.Embed(
               table("k" + i, k, (row, x) -> trace.key(number, position(row), length, x)), 1, k));
@@ -107,8 +108,7 @@ final class TraceReplay implements AutoCloseable {
               table("v" + i, v, (row, x) -> trace.value(number, position(row), length, x)), 1, v));
       ops.add(new Op.WriteKv(i, k, v));
       ops.add(new Op.SelectPages(i, q, layer.heads(), layer.scale(), layer.softCap(), PAGES));
-      ops.add(
-          new Op.Attention(i, q, out, layer.heads(), layer.scale(), 0, layer.softCap(), PAGES));
+      ops.add(new Op.Attention(i, q, out, layer.heads(), layer.scale(), 0, layer.softCap(), PAGES));
       layers.add(layer.kv());
       outs.add(out);
     }
@@ -161,7 +161,8 @@ final class TraceReplay implements AutoCloseable {
   }
 
   /**
-   * Puts all positions before the query into the cache, so that {@link #step} may be called for any.
+   * Puts all positions before the query into the cache, so that {@link #step} may be called for
+   * any.
    */
   void writeQueries() {
     for (int i = 0; i < queries(); i++) {

@@ -264,7 +264,7 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
                       longest,
                       Format.bytes(needed),
                       Format.bytes(most),
-                      (needed * 3 / 2 >> 20) + 128)
+                      ((needed * 3 / 2) >> 20) + 128)
               + " --lengths or --last");
     }
   }

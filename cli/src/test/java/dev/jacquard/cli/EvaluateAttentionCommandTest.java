@@ -60,7 +60,7 @@ class EvaluateAttentionCommandTest {
     JsonNode longest = results.get("lengths").get(1);
     assertEquals(256, longest.get("tokens").asInt());
     assertEquals(6, longest.get("positions").asInt());
-    assertEquals(7, longest.get("methods").size()); // baselines at two shares
+    assertEquals(5, longest.get("methods").size());
     for (JsonNode method : longest.get("methods")) {
       for (String key :
           List.of(

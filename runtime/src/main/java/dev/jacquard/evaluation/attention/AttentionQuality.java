@@ -92,6 +92,7 @@ public final class AttentionQuality {
               "cannot decode the last %d of %d tokens: the text has %d, %d are cached"
                   .formatted(settings.last, n, text.length, prefix.length()));
         }
+        examiner.begin(new OfClass(Exactness.DENSE), prefix.length()); // forgets what forks added
         lab.prefill(
             prefix, text, n - settings.last, share -> progress.at("prefill to " + n, share));
         results.add(measure(prefix, text, n));

@@ -14,6 +14,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.architecture;
   exports dev.jacquard.sampling;
   exports dev.jacquard.evaluation;
+  exports dev.jacquard.evaluation.attention;
   exports dev.jacquard.calibration;
   exports dev.jacquard.kvstore;
   exports dev.jacquard.repository;

@@ -48,7 +48,8 @@ final class JacquardCommand implements Runnable {
     CommandLine evaluate =
         new CommandLine(new EvaluateCommand())
             .addSubcommand(new EvaluateLogitsCommand(terminal))
-            .addSubcommand(new EvaluateKlCommand(terminal));
+            .addSubcommand(new EvaluateKlCommand(terminal))
+            .addSubcommand(new EvaluateAttentionCommand(terminal));
     return new CommandLine(this)
         .addSubcommand(new GenerateCommand(terminal))
         .addSubcommand(new InspectCommand(terminal))

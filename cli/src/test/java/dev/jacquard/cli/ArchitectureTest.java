@@ -55,7 +55,19 @@ class ArchitectureTest {
           Map.entry(
               "context",
               List.of("session", "repository", "kvstore", "tokenizer", "kernels", "memory")),
-          Map.entry("evaluation", List.of("session", "sampling", "tokenizer", "memory")));
+          Map.entry(
+              "evaluation",
+              List.of(
+                  "session",
+                  "calibration",
+                  "sampling",
+                  "architecture",
+                  "tokenizer",
+                  "modelfile",
+                  "attention",
+                  "kernels",
+                  "tensor",
+                  "memory")));
 
   @ArchTest
   static void roomsUseOnlyTheRoomsBelow(JavaClasses classes) {

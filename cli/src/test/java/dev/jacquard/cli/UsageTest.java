@@ -62,7 +62,7 @@ class UsageTest {
           tokenize,                          TEXT
           perplexity,                        --file
           perplexity -f x -c 1,              at least 3
-          evaluate,                          logits or kl
+          evaluate,                          logits, kl or attention
           evaluate logits -o x,              --ids=FILE
           evaluate logits -f x -o y -n 0,    at least 1
           evaluate kl x,                     CANDIDATE

@@ -3,7 +3,7 @@ package dev.jacquard.evaluation;
 import dev.jacquard.sampling.NonFiniteLogitsException;
 
 /** The logarithm of the sum of exponentials, by which logits become log-probabilities. */
-final class LogSumExp {
+public final class LogSumExp {
   private LogSumExp() {}
 
   /**
@@ -11,7 +11,7 @@ final class LogSumExp {
    *
    * @throws NonFiniteLogitsException if a logit is NaN or infinite
    */
-  static double of(float[] logits) {
+  public static double of(float[] logits) {
     double greatest = Double.NEGATIVE_INFINITY;
     for (int id = 0; id < logits.length; id++) {
       if (!Float.isFinite(logits[id])) {

@@ -1,11 +1,11 @@
 package dev.jacquard.kernels.reference;
 
-import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.RotaryEmbedding.Pairing;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.Weight;
+import dev.jacquard.kernels.testing.NaiveQuantization;
 import dev.jacquard.kernels.testing.OpCase;
 import dev.jacquard.kernels.testing.Results;
 import dev.jacquard.tensor.Tensor;
@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * The definitions of the ops, written down token by token in double: no slots shared between rows,
@@ -97,8 +98,9 @@ final class NaiveProgram {
         }
         case Op.Rope o -> slots.put(o.inOut(), rotate(get(o.inOut()), o));
         case Op.WriteKv o -> {
-          remember(keys, o.layer(), get(o.key()));
-          remember(values, o.layer(), get(o.value()));
+          KvSpec.Layer layer = test.program().kv().layers().get(o.layer());
+          remember(keys, o.layer(), get(o.key()), layer.keySize());
+          remember(values, o.layer(), get(o.value()), layer.valueSize());
         }
         case Op.SelectPages _ -> {}
         case Op.Attention o -> slots.put(o.out(), attend(get(o.query()), o));
@@ -119,15 +121,33 @@ final class NaiveProgram {
       }
     }
 
-    private void remember(List<List<double[]>> cache, int layer, double[] row) {
-      double[] rounded = row.clone();
-      for (int i = 0; i < row.length; i++) {
-        rounded[i] =
-            test.kvFormat() == KvFormat.F16
-                ? Float.float16ToFloat(Float.floatToFloat16((float) row[i]))
-                : (float) row[i];
+    /** Keeps a row as the cache rounds it; heads have {@code size} numbers. */
+    private void remember(List<List<double[]>> cache, int layer, double[] row, int size) {
+      double[] rounded = new double[row.length];
+      for (int head = 0; head < row.length; head += size) {
+        float[] numbers = new float[size];
+        for (int i = 0; i < size; i++) {
+          numbers[i] = (float) row[head + i];
+        }
+        double[] kept =
+            switch (test.kvFormat()) {
+              case F16 -> halves(numbers);
+              case F32 -> singles(numbers);
+              case Q8 -> NaiveQuantization.round(numbers, false);
+            };
+        System.arraycopy(kept, 0, rounded, head, size);
       }
       cache.get(layer).add(rounded);
+    }
+
+    private static double[] halves(float[] x) {
+      return IntStream.range(0, x.length)
+          .mapToDouble(i -> Float.float16ToFloat(Float.floatToFloat16(x[i])))
+          .toArray();
+    }
+
+    private static double[] singles(float[] x) {
+      return IntStream.range(0, x.length).mapToDouble(i -> x[i]).toArray();
     }
 
     private double[] attend(double[] query, Op.Attention op) {

@@ -211,13 +211,14 @@ public final class OpCases {
 
   private static List<OpCase> attentions() {
     List<OpCase> cases = new ArrayList<>();
-    for (KvFormat format : List.of(KvFormat.F16, KvFormat.F32)) {
+    for (KvFormat format : KvFormat.values()) {
       cases.add(attention("attention", 6, new KvSpec.Layer(2, 12, 12, 0), 0, 0, format));
       cases.add(attention("window 20", 4, new KvSpec.Layer(1, 64, 64, 20), 20, 0, format));
       cases.add(attention("window 1", 2, new KvSpec.Layer(2, 16, 16, 1), 1, 0, format));
       cases.add(attention("window over full cache", 3, new KvSpec.Layer(3, 8, 8, 0), 9, 0, format));
       cases.add(attention("cap, uneven heads", 8, new KvSpec.Layer(2, 20, 36, 0), 0, 5, format));
       cases.add(attention("heads of 7", 5, new KvSpec.Layer(5, 7, 7, 0), 0, 0, format));
+      cases.add(attention("heads of 7 shared", 8, new KvSpec.Layer(1, 7, 7, 0), 0, 0, format));
     }
     return cases;
   }

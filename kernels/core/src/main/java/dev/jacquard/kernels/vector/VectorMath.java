@@ -142,11 +142,12 @@ final class VectorMath {
 
   /**
    * Replaces scores by {@code limit · tanh(score / limit)}, with an absolute error below 3e-7 ·
-   * limit (tested), by {@code tanh x = 1 − 2 / (e²ˣ + 1)}.
+   * limit (tested), by {@code tanh x = 1 − 2 / (e²ˣ + 1)}. An infinite score is a fault of a query
+   * or a key, which a limit would hide: it becomes NaN.
    */
   static void cap(float[] scores, int at, int count, float limit) {
     for (int i = at; i < at + count; i++) {
-      scores[i] = scores[i] / limit * 2;
+      scores[i] = scores[i] / limit * 2 + 0 * scores[i];
     }
     exp(scores, at, count);
     for (int i = at; i < at + count; i++) {

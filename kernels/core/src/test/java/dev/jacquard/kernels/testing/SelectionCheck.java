@@ -79,11 +79,11 @@ public record SelectionCheck(double nats, double rounding) {
     return slice;
   }
 
-  private static boolean fine(PageSelection.Slice slice, Seen seen) {
+  static boolean fine(PageSelection.Slice slice, Seen seen) {
     return (slice.fine()[seen.entry()] >> seen.offset() & 1) != 0;
   }
 
-  private static boolean coarse(PageSelection.Slice slice, Seen seen) {
+  static boolean coarse(PageSelection.Slice slice, Seen seen) {
     return (slice.coarse()[seen.entry()] >> seen.offset() & 1) != 0;
   }
 

@@ -1,5 +1,6 @@
 package dev.jacquard.kernels.vector;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -105,6 +106,12 @@ class VectorMathTest {
       assertEquals(
           Float.floatToIntBits(y[i]), Float.floatToIntBits(VectorMath.exp(x[i])), "" + x[i]);
     }
+  }
+
+  @Test
+  void aCapDoesNotHideWhatIsNotFinite() {
+    float[] x = {Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, Float.NaN, -3e38f, 3e38f};
+    assertArrayEquals(new float[] {Float.NaN, Float.NaN, Float.NaN, -1, 1}, apply(TANH, x));
   }
 
   private static void assertError(

@@ -53,11 +53,12 @@ public final class DecodeAtDepth implements Callable<Integer> {
    *
    * @param depth cached tokens
    * @param way as {@code DENSE Q8}
-   * @param bytes share of the bytes of DENSE over Q8; NaN for the peer
+   * @param bytes share of the bytes of DENSE in the same format; null for the peer
    * @param milliseconds per token, median
    * @param tokensPerSecond the same the other way round
    */
-  record Row(int depth, String way, double bytes, double milliseconds, double tokensPerSecond) {}
+  record Row(
+      int depth, String way, @Nullable Double bytes, double milliseconds, double tokensPerSecond) {}
 
   /** The whole result. */
   record Result(Machine machine, String model, String trace, int threads, List<Row> rows) {}
@@ -66,7 +67,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
   @SuppressWarnings("ArrayRecordComponent") // private, never compared
   private record Choices(char[][][] masks) {}
 
-  private record Timed(double milliseconds, double bytes) {}
+  private record Timed(double milliseconds, @Nullable Double bytes) {}
 
   @Parameters(description = "The model.")
   private Path model = Path.of("");
@@ -139,11 +140,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
         for (int depth : depths) {
           measure(backend, executable, program, heads, bases, depth, rows);
           if (llamaBench != null && peerDepths.contains(depth)) {
-            add(
-                rows,
-                depth,
-                "llama.cpp F16",
-                new Timed(1000 / peer(llamaBench, depth), Double.NaN));
+            add(rows, depth, "llama.cpp F16", new Timed(1000 / peer(llamaBench, depth), null));
           }
         }
       }

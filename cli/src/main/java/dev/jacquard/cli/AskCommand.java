@@ -11,10 +11,8 @@ import dev.jacquard.repository.Repository;
 import dev.jacquard.repository.RepositoryReader;
 import dev.jacquard.repository.SkippedPath;
 import dev.jacquard.sampling.SamplingSettings;
-import dev.jacquard.session.GenerationEvent;
 import dev.jacquard.session.GenerationRequest;
 import dev.jacquard.session.GenerationStatistics;
-import dev.jacquard.session.GenerationStream;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.Session;
 import dev.jacquard.tokenizer.Tokenizer;
@@ -23,8 +21,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
@@ -316,45 +312,19 @@ final class AskCommand implements Callable<Integer> {
     GenerationRequest request =
         new GenerationRequest(
             Arrays.stream(asked).boxed().toList(), limit, sampling, stops, false, null, 0);
-    StringBuilder text = new StringBuilder();
-    try (GenerationStream stream = session.generate(request)) {
-      terminal.interruption().onRequest(stream::cancel);
-      while (true) {
-        switch (stream.next()) {
-          case GenerationEvent.Prefill(int done, int total) ->
-              terminal.status("reading the question " + Terminal.bar((double) done / total));
-          case GenerationEvent.Token(_, String piece) -> emit(piece, text);
-          case GenerationEvent.Finished finished -> {
-            emit(finished.text(), text);
-            return finish(model, usedSeed, text.toString(), context, finished);
-          }
-        }
-      }
-    }
+    Reply reply = Reply.read(session, request, terminal, "reading the question", !json, id -> "");
+    return finish(model, usedSeed, context, reply);
   }
 
-  private void emit(String piece, StringBuilder text) {
-    terminal.clearStatus();
-    text.append(piece);
-    if (!json) {
-      terminal.print(piece);
-    }
-  }
-
-  private int finish(
-      Model model,
-      long usedSeed,
-      String text,
-      ContextDocument context,
-      GenerationEvent.Finished finished) {
-    GenerationStatistics statistics = finished.statistics();
+  private int finish(Model model, long usedSeed, ContextDocument context, Reply reply) {
+    GenerationStatistics statistics = reply.finished().statistics();
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
-    String reason = finished.reason().name().toLowerCase(Locale.ROOT);
+    String reason = reply.reason();
     if (json) {
       terminal.println(
           Json.write(
               new Document(
-                  text,
+                  reply.text(),
                   question,
                   context,
                   reason,
@@ -383,10 +353,6 @@ final class AskCommand implements Callable<Integer> {
                     Format.bytes(statistics.bytesPerToken()),
                     cost,
                     reason.replace('_', ' '))));
-    return switch (finished.reason()) {
-      case STOP, LENGTH, CONTEXT_FULL -> ExitCode.OK;
-      case CANCELLED -> ExitCode.INTERRUPTED;
-      case ERROR -> Failures.report(Objects.requireNonNull(finished.error()), terminal);
-    };
+    return reply.exitCode(terminal);
   }
 }

@@ -1,19 +1,15 @@
 package dev.jacquard.cli;
 
 import dev.jacquard.sampling.SamplingSettings;
-import dev.jacquard.session.GenerationEvent;
 import dev.jacquard.session.GenerationRequest;
 import dev.jacquard.session.GenerationStatistics;
-import dev.jacquard.session.GenerationStream;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.Session;
 import dev.jacquard.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
@@ -217,53 +213,26 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   private int generate(Model model, Session session, GenerationRequest request) {
-    StringBuilder text = new StringBuilder();
-    List<Integer> ids = new ArrayList<>();
-    try (GenerationStream stream = session.generate(request)) {
-      terminal.interruption().onRequest(stream::cancel);
-      while (true) {
-        switch (stream.next()) {
-          case GenerationEvent.Prefill(int done, int total) ->
-              terminal.status("reading the prompt " + Terminal.bar((double) done / total));
-          case GenerationEvent.Token(int id, String piece) -> {
-            ids.add(id);
-            boolean named = special && model.tokenizer().isControl(id);
-            emit(named ? piece + model.tokenizer().spelling(id) : piece, text);
-          }
-          case GenerationEvent.Finished finished -> {
-            emit(finished.text(), text);
-            return finish(model, request, text.toString(), ids, finished);
-          }
-        }
-      }
-    }
-  }
-
-  private void emit(String piece, StringBuilder text) {
-    terminal.clearStatus();
-    text.append(piece);
-    if (!json) {
-      terminal.print(piece);
-    }
-  }
-
-  private int finish(
-      Model model,
-      GenerationRequest request,
-      String text,
-      List<Integer> ids,
-      GenerationEvent.Finished finished) {
-    GenerationStatistics statistics = finished.statistics();
+    Tokenizer tokenizer = model.tokenizer();
+    Reply reply =
+        Reply.read(
+            session,
+            request,
+            terminal,
+            "reading the prompt",
+            !json,
+            id -> special && tokenizer.isControl(id) ? tokenizer.spelling(id) : "");
+    GenerationStatistics statistics = reply.finished().statistics();
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
     AttentionDocument attention = AttentionDocument.of(statistics.attention());
-    String reason = finished.reason().name().toLowerCase(Locale.ROOT);
+    String reason = reply.reason();
     if (json) {
       terminal.println(
           Json.write(
               new Document(
-                  text,
+                  reply.text(),
                   request.prompt(),
-                  ids,
+                  reply.ids(),
                   reason,
                   String.valueOf(model.file().path().getFileName()),
                   model.backend().name(),
@@ -281,7 +250,7 @@ final class GenerateCommand implements Callable<Integer> {
             "%d + %d tokens | prefill %s | decode %s | %s/token | %s | %s"
                 .formatted(
                     request.prompt().size(),
-                    ids.size(),
+                    reply.ids().size(),
                     Format.speed(statistics.prefill()),
                     Format.speed(statistics.decode()),
                     Format.bytes(statistics.bytesPerToken()),
@@ -290,10 +259,6 @@ final class GenerateCommand implements Callable<Integer> {
     if (stats) {
       terminal.note(terminal.dim(attention.text()));
     }
-    return switch (finished.reason()) {
-      case STOP, LENGTH, CONTEXT_FULL -> ExitCode.OK;
-      case CANCELLED -> ExitCode.INTERRUPTED;
-      case ERROR -> Failures.report(Objects.requireNonNull(finished.error()), terminal);
-    };
+    return reply.exitCode(terminal);
   }
 }

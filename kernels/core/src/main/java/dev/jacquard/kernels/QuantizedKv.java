@@ -1,5 +1,7 @@
 package dev.jacquard.kernels;
 
+import java.util.Arrays;
+
 /**
  * The numbers of {@link KvFormat#Q8}, for all backends alike: how keys and values are rounded, and
  * how many bytes each part takes. Backends choose their own order of the parts in memory.
@@ -8,7 +10,7 @@ package dev.jacquard.kernels;
  *  key        code int8 per channel, scale float16 per 32 channels
  *  value      upper 4 bits | lower 4 bits | scale float16 per 32 channels | residual float16
  *  sketch     1 bit per channel on average (see {@link SketchBasis})            layers without a
- *  page mean  code int8 per channel | scale, radius, spread float16            window only
+ *  page mean  code int8 per channel | scale, stretch, spread float16           window only
  * </pre>
  *
  * <p>Within a group: {@code scale = float16(max|x| / 127)}, {@code code = rint(x / scale)}, −127 to
@@ -18,13 +20,20 @@ package dev.jacquard.kernels;
  * NaN, so that nothing hides it.
  *
  * <p>The mean of a page is the mean of its tokens' values as read in 8 bits, rounded with one scale
- * for the vector. <em>Radius</em>: the largest distance of a token's value from the rounded mean,
- * rounded up. <em>Spread</em>: the largest distance from the exact mean, rounded down, which the
- * diameter of the values cannot be less than.
+ * for the vector. <em>Stretch</em>: with the differences d of the tokens' values from the rounded
+ * mean, {@code ‖Σ w·d‖ ≤ ‖w‖ · stretch} for any weights w; that is, no singular value of them is
+ * larger; rounded up. <em>Spread</em>: the largest distance from the exact mean, rounded down,
+ * which the diameter of the values cannot be less than.
  */
 public final class QuantizedKv {
   /** Channels that share a scale. */
   public static final int GROUP = 32;
+
+  /** How many times a product of differences is squared, see {@link #stretch}. */
+  private static final int SQUARINGS = 3;
+
+  /** More than the roundings of sums in double. */
+  private static final double ROUNDING = 1 + 1e-9;
 
   private QuantizedKv() {}
 
@@ -58,7 +67,7 @@ public final class QuantizedKv {
     return (size + 7) / 8;
   }
 
-  /** Bytes of the mean of a page's values, with scale, radius and spread. */
+  /** Bytes of the mean of a page's values, with scale, stretch and spread. */
   public static int meanBytes(int size) {
     return size + 3 * Short.BYTES;
   }
@@ -100,5 +109,61 @@ public final class QuantizedKv {
   public static short roundDown(double x) {
     short half = Float.floatToFloat16((float) x);
     return Float.float16ToFloat(half) > x ? (short) (half - 1) : half;
+  }
+
+  /**
+   * The stretch of a full page. The largest eigenvalue of a product G is at most the 16th root of
+   * the trace of G¹⁶, and at least 0.92 of it.
+   *
+   * @param products of the differences, {@code [token · 16 + token]}; overwritten
+   * @param scratch as many numbers
+   */
+  public static double stretch(double[] products, double[] scratch) {
+    double trace = 0;
+    for (int t = 0; t < KvStorage.PAGE_TOKENS; t++) {
+      trace += products[t * KvStorage.PAGE_TOKENS + t];
+    }
+    if (trace == 0) {
+      return 0;
+    }
+    int count = KvStorage.PAGE_TOKENS * KvStorage.PAGE_TOKENS;
+    for (int i = 0; i < count; i++) {
+      products[i] /= trace;
+    }
+    double[] from = products;
+    double[] to = scratch;
+    for (int i = 0; i < SQUARINGS; i++) {
+      square(from, to);
+      double[] swap = from;
+      from = to;
+      to = swap;
+    }
+    double squares = 0;
+    for (int i = 0; i < count; i++) {
+      squares += from[i] * from[i];
+    }
+    return Math.sqrt(trace * Math.pow(squares, 1.0 / (2 << SQUARINGS))) * ROUNDING;
+  }
+
+  /** The stretch of a page that is not full: what the distances from the mean allow. */
+  public static double stretch(double[] distances, int tokens) {
+    double squares = 0;
+    for (int t = 0; t < tokens; t++) {
+      squares += distances[t] * distances[t];
+    }
+    return Math.sqrt(squares) * ROUNDING;
+  }
+
+  private static void square(double[] from, double[] to) {
+    int size = KvStorage.PAGE_TOKENS;
+    for (int i = 0; i < size; i++) {
+      Arrays.fill(to, i * size, (i + 1) * size, 0);
+      for (int k = 0; k < size; k++) {
+        double factor = from[i * size + k];
+        for (int j = 0; j < size; j++) {
+          to[i * size + j] += factor * from[k * size + j];
+        }
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 package dev.jacquard.kernels.reference;
 
+import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.QuantizedKv;
 import java.util.Arrays;
@@ -10,16 +11,19 @@ import java.util.stream.IntStream;
  * CERTIFIED: all keys are read, so that the weights are exact; the lightest tokens enter as the
  * mean of their page, the next in 4 bits, the heaviest in 8.
  *
- * <p>Why the bound holds: with weights p, {@code ‖o − o′‖ ≤ Σ p_i·‖v_i − v′_i‖}, and the radius of
- * a page and the residual of a token are stored rounded up. Divided by a lower bound of the
- * diameter of the values it is a bound of the share. Beyond that, numbers are rounded: see {@link
- * Rounding}.
+ * <p>Why the bound holds: with weights p, {@code ‖o − o′‖ ≤ ‖Σ p_i·(v_i − v′_i)‖}, where the tokens
+ * that enter as the mean of one page give {@code ‖p‖ · stretch} at most, and a token in 4 bits p
+ * times its residual; both lengths are stored rounded up. Divided by a lower bound of the diameter
+ * of the values it is a bound of the share. Beyond that, numbers are rounded: see {@link Rounding}.
  *
  * @param epsilon the largest share
  */
 record CertifiedSelector(double epsilon) implements Selector {
   /** How much more than its sum a cost counts, for the roundings on the way to it. */
   private static final double COST_SLACK = 1 + 1e-6;
+
+  /** Times that budgets are lowered because one head's tiers raised the cost of another. */
+  private static final int MOST_ROUNDS = 40;
 
   /** Where a token's value is read from, the best last. */
   private enum Tier {
@@ -28,23 +32,36 @@ record CertifiedSelector(double epsilon) implements Selector {
     FINE
   }
 
-  /** What a token costs where it is not read in 8 bits, for each unit of its weight. */
+  /** Stretch of each entry's page, residual of each place. */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  private record Costs(double[] far, double[] coarse) {
-    double of(Tier tier, int place) {
-      return switch (tier) {
-        case FAR -> far[place];
-        case COARSE -> coarse[place];
-        case FINE -> 0;
-      };
-    }
-
+  private record Lengths(double[] stretch, double[] residual) {
     /**
      * The tier below {@link Tier#FINE} that costs least. Only where the residual is less than the
-     * radius are 4 bits better than the mean; a page of one token, say, has no radius to speak of.
+     * stretch are 4 bits better than the mean; a page of one token, say, has none to speak of.
      */
     Tier closest(int place) {
-      return coarse[place] < far[place] ? Tier.COARSE : Tier.FAR;
+      return residual[place] < stretch[place / KvStorage.PAGE_TOKENS] ? Tier.COARSE : Tier.FAR;
+    }
+
+    double closestCost(int place) {
+      return Math.min(residual[place], stretch[place / KvStorage.PAGE_TOKENS]);
+    }
+
+    /** What tiers may change of the output of a head. */
+    double cost(Tier[] tiers, double[] weights) {
+      double cost = 0;
+      for (int e = 0; e < stretch.length; e++) {
+        double squares = 0;
+        for (int place = Visible.place(e, 0); place < Visible.place(e + 1, 0); place++) {
+          switch (tiers[place]) {
+            case FAR -> squares += weights[place] * weights[place];
+            case COARSE -> cost += weights[place] * residual[place];
+            case FINE -> {}
+          }
+        }
+        cost += Math.sqrt(squares) * stretch[e];
+      }
+      return cost;
     }
   }
 
@@ -59,24 +76,48 @@ record CertifiedSelector(double epsilon) implements Selector {
     }
     float[] rounded = new float[scores.length * sight.visible().span()];
     double[][] weights = new double[scores.length][];
-    Costs costs = costs(sight);
-    double budget = (epsilon - rounding) * diameter / COST_SLACK;
-    Tier[] tiers = new Tier[sight.visible().span()];
-    Arrays.fill(tiers, Tier.FAR);
     for (int h = 0; h < scores.length; h++) {
       round(scores[h], rounded, h * scores[h].length);
       weights[h] = probabilities(sight, scores[h]);
-      raise(tiers, tiers(sight, weights[h], costs, budget));
     }
+    Lengths lengths = lengths(sight);
+    Tier[] tiers = divide(sight, weights, lengths, (epsilon - rounding) * diameter / COST_SLACK);
     write(sight.visible(), tiers, slice);
     slice.setScores(rounded, sight.visible().span());
     slice.openFar();
     for (int h = 0; h < scores.length; h++) {
       slice.farLog()[h] = (float) sight.largest(scores[h]);
       Selector.sumFar(sight, slice, h, sight.weights(scores[h], slice.farLog()[h]));
-      double cost = cost(tiers, weights[h], costs) * COST_SLACK;
+      double cost = lengths.cost(tiers, weights[h]) * COST_SLACK;
       slice.bound()[h] = Math.nextUp((float) (cost / diameter + rounding));
     }
+  }
+
+  /** Tiers that no head pays more for than {@code limit}. */
+  private static Tier[] divide(Sight sight, double[][] weights, Lengths lengths, double limit) {
+    double[] budgets = new double[weights.length];
+    Arrays.fill(budgets, limit);
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+      Tier[] tiers = new Tier[sight.visible().span()];
+      Arrays.fill(tiers, Tier.FAR);
+      for (int h = 0; h < weights.length; h++) {
+        raise(tiers, tiers(sight, weights[h], lengths, budgets[h]));
+      }
+      boolean kept = true;
+      for (int h = 0; h < weights.length; h++) {
+        double cost = lengths.cost(tiers, weights[h]);
+        if (!(cost <= limit)) {
+          kept = false;
+          budgets[h] *= 0.9 * limit / cost;
+        }
+      }
+      if (kept) {
+        return tiers;
+      }
+    }
+    Tier[] whole = new Tier[sight.visible().span()];
+    Arrays.fill(whole, Tier.FINE);
+    return whole;
   }
 
   /**
@@ -93,7 +134,7 @@ record CertifiedSelector(double epsilon) implements Selector {
     return Rounding.share(largest, 3 * longest(sight), diameter);
   }
 
-  /** A length that no visible value exceeds: means and radii of closed pages bound their tokens. */
+  /** A length that no visible value exceeds: means and stretches of closed pages bound theirs. */
   private static double longest(Sight sight) {
     QuantizedKvStorage kv = sight.kv();
     int size = sight.valueSize();
@@ -108,7 +149,7 @@ record CertifiedSelector(double epsilon) implements Selector {
         }
       } else {
         double mean = 127 * Math.sqrt(size) * kv.meanScale(sight.layer(), page, sight.kvHead());
-        longest = Math.max(longest, mean + kv.radius(sight.layer(), page, sight.kvHead()));
+        longest = Math.max(longest, mean + kv.stretch(sight.layer(), page, sight.kvHead()));
       }
     }
     return longest;
@@ -136,18 +177,18 @@ record CertifiedSelector(double epsilon) implements Selector {
     return Arrays.stream(weights).map(w -> w / total).toArray();
   }
 
-  private static Costs costs(Sight sight) {
+  private static Lengths lengths(Sight sight) {
     Visible visible = sight.visible();
-    Costs costs = new Costs(new double[visible.span()], new double[visible.span()]);
+    Lengths lengths = new Lengths(new double[visible.entries()], new double[visible.span()]);
     for (int e = 0; e < visible.entries(); e++) {
       int page = sight.page(e);
+      lengths.stretch[e] = sight.kv().stretch(sight.layer(), page, sight.kvHead());
       for (int t = visible.start(e); t < visible.end(e); t++) {
-        int place = Visible.place(e, t);
-        costs.far[place] = sight.kv().radius(sight.layer(), page, sight.kvHead());
-        costs.coarse[place] = sight.kv().residual(sight.layer(), page, t, sight.kvHead());
+        lengths.residual[Visible.place(e, t)] =
+            sight.kv().residual(sight.layer(), page, t, sight.kvHead());
       }
     }
-    return costs;
+    return lengths;
   }
 
   /**
@@ -155,14 +196,18 @@ record CertifiedSelector(double epsilon) implements Selector {
    * to the mean and those up to {@code coarse} to 4 bits, if that is closer; among all pairs that
    * the budget allows, the one that reads the fewest bytes.
    */
-  private static Tier[] tiers(Sight sight, double[] weights, Costs costs, double budget) {
+  private static Tier[] tiers(Sight sight, double[] weights, Lengths lengths, double budget) {
     int[] order = lightestFirst(sight.visible(), weights);
     double[] farCost = new double[order.length + 1];
     double[] coarseCost = new double[order.length + 1];
+    double[] squares = new double[sight.visible().entries()];
     for (int i = 0; i < order.length; i++) {
-      farCost[i + 1] = farCost[i] + weights[order[i]] * costs.far[order[i]];
-      coarseCost[i + 1] =
-          coarseCost[i] + weights[order[i]] * costs.of(costs.closest(order[i]), order[i]);
+      int entry = order[i] / KvStorage.PAGE_TOKENS;
+      double before = Math.sqrt(squares[entry]);
+      squares[entry] += weights[order[i]] * weights[order[i]];
+      double more = Math.sqrt(squares[entry]) - before;
+      farCost[i + 1] = farCost[i] + more * lengths.stretch[entry];
+      coarseCost[i + 1] = coarseCost[i] + weights[order[i]] * lengths.closestCost(order[i]);
     }
     int size = sight.valueSize();
     long fewest = Long.MAX_VALUE;
@@ -182,7 +227,7 @@ record CertifiedSelector(double epsilon) implements Selector {
     Tier[] tiers = new Tier[weights.length];
     Arrays.fill(tiers, Tier.FINE);
     for (int i = 0; i < bestCoarse; i++) {
-      tiers[order[i]] = i < bestFar ? Tier.FAR : costs.closest(order[i]);
+      tiers[order[i]] = i < bestFar ? Tier.FAR : lengths.closest(order[i]);
     }
     return tiers;
   }
@@ -198,8 +243,8 @@ record CertifiedSelector(double epsilon) implements Selector {
   }
 
   private static boolean mayBeLeft(Visible visible, int place) {
-    int entry = place / QuantizedKvStorage.PAGE_TOKENS;
-    int offset = place % QuantizedKvStorage.PAGE_TOKENS;
+    int entry = place / KvStorage.PAGE_TOKENS;
+    int offset = place % KvStorage.PAGE_TOKENS;
     return offset >= visible.start(entry)
         && offset < visible.end(entry)
         && !visible.forced(entry, offset);
@@ -232,13 +277,5 @@ record CertifiedSelector(double epsilon) implements Selector {
         }
       }
     }
-  }
-
-  private static double cost(Tier[] tiers, double[] weights, Costs costs) {
-    double sum = 0;
-    for (int i = 0; i < tiers.length; i++) {
-      sum += weights[i] * costs.of(tiers[i], i);
-    }
-    return sum;
   }
 }

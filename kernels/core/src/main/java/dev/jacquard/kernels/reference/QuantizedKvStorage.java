@@ -21,7 +21,7 @@ import java.util.Map;
  *  residuals      [PAGE_TOKENS] float16
  *  and in layers without a window
  *  sketches       [PAGE_TOKENS x sketchBytes]
- *  mean codes     [valueSize] int8                      scale, radius, spread  float16
+ *  mean codes     [valueSize] int8                      scale, stretch, spread float16
  * </pre>
  */
 final class QuantizedKvStorage extends ReferenceKvStorage {
@@ -228,8 +228,8 @@ final class QuantizedKvStorage extends ReferenceKvStorage {
     return half(page(layer, page), meanScales(layer, head));
   }
 
-  /** No value of the page is farther from its rounded mean. */
-  float radius(int layer, int page, int head) {
+  /** What weights of length 1 make of the values' differences from the rounded mean, at most. */
+  float stretch(int layer, int page, int head) {
     return half(page(layer, page), meanScales(layer, head) + Short.BYTES);
   }
 
@@ -283,15 +283,38 @@ final class QuantizedKvStorage extends ReferenceKvStorage {
       target.set(ValueLayout.JAVA_BYTE, codes + c, (byte) code);
       rounded[c] = scale * code;
     }
-    double radius = 0;
     double spread = 0;
+    double[] distances = new double[tokens];
+    double[][] differences = new double[tokens][size];
     for (int t = 0; t < tokens; t++) {
       readValue(layer, page, t, head, value, 0);
-      radius = Math.max(radius, distance(value, rounded));
+      distances[t] = distance(value, rounded);
       spread = Math.max(spread, distance(value, mean));
+      for (int c = 0; c < size; c++) {
+        differences[t][c] = value[c] - rounded[c];
+      }
     }
-    target.set(HALF, meanScales(layer, head) + Short.BYTES, QuantizedKv.roundUp(radius));
+    double stretch =
+        tokens < PAGE_TOKENS
+            ? QuantizedKv.stretch(distances, tokens)
+            : QuantizedKv.stretch(products(differences), new double[PAGE_TOKENS * PAGE_TOKENS]);
+    target.set(HALF, meanScales(layer, head) + Short.BYTES, QuantizedKv.roundUp(stretch));
     target.set(HALF, meanScales(layer, head) + 2 * Short.BYTES, QuantizedKv.roundDown(spread));
+  }
+
+  /** The product of each of some vectors with each. */
+  private static double[] products(double[][] vectors) {
+    double[] products = new double[vectors.length * vectors.length];
+    for (int i = 0; i < vectors.length; i++) {
+      for (int j = 0; j < vectors.length; j++) {
+        double sum = 0;
+        for (int c = 0; c < vectors[i].length; c++) {
+          sum += vectors[i][c] * vectors[j][c];
+        }
+        products[i * vectors.length + j] = sum;
+      }
+    }
+    return products;
   }
 
   /** NaN if a key is not finite, else 0. */

@@ -1,6 +1,9 @@
 package dev.jacquard.kernels.reference;
 
 import dev.jacquard.kernels.SketchBasis;
+import dev.jacquard.kernels.WidestPages;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * What the query heads of one row see in one key/value head of a cache in 8 bits, and how they
@@ -8,6 +11,9 @@ import dev.jacquard.kernels.SketchBasis;
  * token are 0 and mean nothing.
  */
 record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Queries queries) {
+  /** Less than the roundings of a sum in double. */
+  private static final double ROUNDED_DOWN = 1 - 1e-9;
+
   /** Page number of an entry. */
   int page(int entry) {
     return visible.view().page(entry);
@@ -117,16 +123,40 @@ record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Quer
   }
 
   /**
-   * A length that the diameter of the visible values is at least: the largest spread of a closed
-   * page. NaN if a value of one is not finite.
+   * A length that the diameter of the visible values is at least: the largest distance of two
+   * tokens of the widest closed pages. NaN if a value of a closed page is not finite.
    */
   double diameter() {
-    double largest = 0;
+    WidestPages widest = new WidestPages();
     for (int e = 0; e < visible.entries(); e++) {
       if (!visible.open(e)) {
-        largest = Math.max(largest, kv.spread(layer, page(e), kvHead));
+        widest.offer(e, kv.spread(layer, page(e), kvHead));
+      }
+    }
+    List<float[]> values = new ArrayList<>();
+    for (int i = 0; i < widest.size(); i++) {
+      int entry = widest.entry(i);
+      for (int t = visible.start(entry); t < visible.end(entry); t++) {
+        float[] value = new float[valueSize()];
+        kv.readValue(layer, page(entry), t, kvHead, value, 0);
+        values.add(value);
+      }
+    }
+    double largest = widest.largest();
+    for (int i = 0; i < values.size(); i++) {
+      for (int j = 0; j < i; j++) {
+        largest = Math.max(largest, distance(values.get(i), values.get(j)) * ROUNDED_DOWN);
       }
     }
     return largest;
+  }
+
+  private static double distance(float[] a, float[] b) {
+    double squares = 0;
+    for (int i = 0; i < a.length; i++) {
+      double difference = (double) a[i] - b[i];
+      squares += difference * difference;
+    }
+    return Math.sqrt(squares);
   }
 }

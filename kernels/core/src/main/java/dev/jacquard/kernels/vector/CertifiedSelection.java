@@ -3,10 +3,8 @@ package dev.jacquard.kernels.vector;
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
 import dev.jacquard.kernels.PageSelection;
-import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -15,61 +13,43 @@ import org.jspecify.annotations.Nullable;
  * The list of {@link dev.jacquard.kernels.Exactness.Certified} for one row: exact scores of all
  * tokens, and values in three tiers by weight.
  *
- * <p>Tiers are found without sorting. Tokens are counted by the distance of their score from the
- * largest, in bins of a sixteenth; the lightest bins go to page means and the next to 4 bits, in
- * the proportion that reads the fewest bytes, as far as average radii and residuals say. Then every
- * head's cost is summed with the true ones, and its budget is corrected by what came out. Only what
- * was summed enters the bound. Sums of a chunk have a fixed order, and so have chunks.
+ * <p>All chunks are passed twice: for scores and weights, relative to the chunk's largest score;
+ * and, once {@link TierLimits} has found limits on a sample, for tiers and what they cost. If a
+ * head costs more than it may, limits are lowered and the second pass is repeated. Only what was
+ * summed over all tokens enters the bound. Sums of a chunk have a fixed order, and so have chunks.
  */
 final class CertifiedSelection implements WorkerPool.Task {
-  /** Bins of a unit of score. */
-  static final float BINS_PER_UNIT = 16;
-
-  private static final int BINS = 512;
-  private static final short NONE = -1;
-
   /** How much more than its sum a cost counts, for the float roundings on the way to it. */
-  private static final double COST_SLACK = 1 + 1e-5;
+  private static final double COST_SLACK = 1 + 2e-5;
 
-  /** Corrections of the budgets; the first ones also raise them. */
-  private static final int MOST_ROUNDS = 8;
-
-  private static final int RAISING_ROUNDS = 2;
-
-  /** The share of its limit that a corrected budget aims at. */
-  private static final double FILLED = 0.98;
-
-  /** The weight at the upper end of each bin. */
-  private static final double[] BIN_WEIGHTS = new double[BINS];
-
-  static {
-    Arrays.setAll(BIN_WEIGHTS, b -> Math.exp(-b / (double) BINS_PER_UNIT));
-  }
+  /** Passes for tiers before everything is read. */
+  private static final int MOST_ROUNDS = 5;
 
   private enum Phase {
     SCORES,
-    BINS,
-    TIERS,
-    MASKS
+    TIERS
   }
 
   /** Buffers of a thread. */
   private static final class Scratch {
-    final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
     final float[] residuals = new float[SelectionRow.CHUNK_TOKENS];
-    final float[] far = new float[SelectionRow.CHUNK_TOKENS];
-    final float[] costs = new float[SelectionRow.CHUNK_TOKENS];
+    final short[] halves = new short[SelectionRow.CHUNK_TOKENS];
+    final float[] ranks = new float[SelectionRow.CHUNK_TOKENS];
+    final float[] farWeights = new float[SelectionRow.CHUNK_TOKENS];
+    final float[] squares = new float[SelectionRow.CHUNK_TOKENS];
     final float[] pages = new float[SelectionRow.CHUNK_ENTRIES];
-    int[] histogram = {};
+    final float[] chains = new float[VectorMath.EXP_CHAINS];
+    final char[] far = new char[SelectionRow.CHUNK_ENTRIES];
+    final boolean[] forced = new boolean[SelectionRow.CHUNK_ENTRIES];
+    final ValueDiameter diameter = new ValueDiameter();
   }
 
-  /** What a chunk tells of its pages, for one key/value head. */
-  private static final class PageNumbers {
-    double spread;
-    double longest;
-    double radii;
-    double residuals;
-    int pages;
+  /** One key/value head. */
+  private static final class Group {
+    final TierLimits limits = new TierLimits();
+    float[] stretches = {};
+    double diameter;
+    boolean divisible;
   }
 
   private final SelectionRow row;
@@ -78,28 +58,24 @@ final class CertifiedSelection implements WorkerPool.Task {
   private @Nullable AttentionBlocks blocks;
   private Phase phase = Phase.SCORES;
   private PageSelection.Slice[] slices = {};
-  private PageNumbers[] numbers = {};
+  private Group[] groups = {};
   private float[][] scoresOfSlices = {};
   private int nextScores;
   private float[][] scores = {};
   private int stride;
-  private short[] bins = {};
+  private float[] weights = {};
+  private char[] visible = {};
+  private char[] forced = {};
   private float[] chunkMaximum = {};
   private float[] chunkMagnitude = {};
-  private double[] chunkSum = {};
+  private float[] chunkSum = {};
   private double[] chunkCost = {};
+  private float[] longest = {};
   private float[] maximum = {};
   private double[] sum = {};
-  private double[] budget = {};
-  private short[] firstFar = {};
-  private short[] firstCoarse = {};
   private double[] rounding = {};
   private double[] limit = {};
-  private boolean[] merged = {};
-  private boolean[] divisible = {};
-  private double[] diameters = {};
-  private double[] meanRadius = {};
-  private double[] meanResidual = {};
+  private double[] factors = {};
 
   /**
    * For any row.
@@ -131,24 +107,20 @@ final class CertifiedSelection implements WorkerPool.Task {
       slices[head] =
           selection.add(row.row(), 1, head * row.groupHeads(), row.groupHeads(), row.view());
       scores[head] = takeScores();
-      slices[head].setScores(scores[head], stride);
     }
-    int chunks = row.kvHeads() * row.chunks();
-    run(Phase.SCORES, chunks, pool);
-    findMaxima();
-    run(Phase.BINS, chunks, pool);
-    for (int h = 0; h < row.heads(); h++) {
-      sum[h] = 0;
-      for (int c = 0; c < row.chunks(); c++) {
-        sum[h] += chunkSum[h * row.chunks() + c];
-      }
-    }
+    run(Phase.SCORES, row.kvHeads() * (row.chunks() + 1), pool);
     boolean any = false;
     for (int head = 0; head < row.kvHeads(); head++) {
-      any |= plan(head, epsilon);
+      groups[head].divisible = plan(head, epsilon);
+      any |= groups[head].divisible;
     }
     if (any) {
       divide(epsilon, pool);
+    }
+    for (int head = 0; head < row.kvHeads(); head++) {
+      if (!groups[head].divisible) {
+        readAll(head);
+      }
     }
   }
 
@@ -156,42 +128,40 @@ final class CertifiedSelection implements WorkerPool.Task {
     int heads = row.heads();
     int chunks = row.chunks();
     int tokens = chunks * SelectionRow.CHUNK_TOKENS;
-    if (stride < tokens || bins.length < heads * stride) {
+    if (stride < tokens || weights.length < heads * stride) {
       stride = tokens + tokens / 2;
-      bins = new short[Math.multiplyExact(heads, stride)];
+      weights = new float[Math.multiplyExact(heads, stride)];
     }
     if (slices.length < row.kvHeads()) {
       slices = new PageSelection.Slice[row.kvHeads()];
       scores = new float[row.kvHeads()][];
-      divisible = new boolean[row.kvHeads()];
-      diameters = new double[row.kvHeads()];
-      meanRadius = new double[row.kvHeads()];
-      meanResidual = new double[row.kvHeads()];
+      groups = new Group[row.kvHeads()];
+      Arrays.setAll(groups, i -> new Group());
+    }
+    int entries = chunks * SelectionRow.CHUNK_ENTRIES;
+    if (visible.length < entries) {
+      visible = new char[2 * entries];
+      forced = new char[2 * entries];
+    }
+    for (int head = 0; head < row.kvHeads(); head++) {
+      groups[head].limits.reserve(row.groupHeads());
+      if (groups[head].stretches.length < entries) {
+        groups[head].stretches = new float[2 * entries];
+      }
     }
     if (maximum.length < heads) {
       maximum = new float[heads];
       sum = new double[heads];
-      budget = new double[heads];
       rounding = new double[heads];
       limit = new double[heads];
-      merged = new boolean[heads];
-      firstFar = new short[heads];
-      firstCoarse = new short[heads];
+      factors = new double[heads * TierLimits.MOST_CHUNKS];
     }
     if (chunkSum.length < heads * chunks) {
-      chunkSum = new double[2 * heads * chunks];
+      chunkSum = new float[2 * heads * chunks];
       chunkCost = new double[chunkSum.length];
       chunkMaximum = new float[chunkSum.length];
       chunkMagnitude = new float[chunkSum.length];
-      numbers = new PageNumbers[chunkSum.length];
-      Arrays.setAll(numbers, i -> new PageNumbers());
-    }
-    Arrays.fill(merged, 0, heads, false);
-    for (Scratch s : scratch) {
-      if (s.histogram.length < heads * BINS) {
-        s.histogram = new int[heads * BINS];
-      }
-      Arrays.fill(s.histogram, 0, heads * BINS, 0);
+      longest = new float[chunkSum.length];
     }
   }
 
@@ -216,25 +186,30 @@ final class CertifiedSelection implements WorkerPool.Task {
     Scratch s = scratch[thread];
     for (int item = from; item < to; item++) {
       switch (phase) {
-        case SCORES -> score(item / row.chunks(), item % row.chunks(), workspace.scratch(thread));
-        case BINS -> count(item / row.chunks(), item % row.chunks(), s);
-        case TIERS -> findTiers(item);
-        case MASKS -> mark(item / row.chunks(), item % row.chunks(), s);
+        case SCORES -> {
+          if (item < row.kvHeads()) {
+            groups[item].diameter = s.diameter.of(row, item);
+          } else {
+            int chunk = item - row.kvHeads();
+            score(chunk / row.chunks(), chunk % row.chunks(), workspace.scratch(thread), s);
+          }
+        }
+        case TIERS -> mark(item / row.chunks(), item % row.chunks(), s);
       }
     }
   }
 
-  private void score(int kvHead, int chunk, AttentionWorkspace.Scratch buffers) {
+  private void score(int kvHead, int chunk, AttentionWorkspace.Scratch buffers, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     int count = (end - first) * PAGE_TOKENS;
-    int from = first * PAGE_TOKENS;
     float[] target = scores[kvHead];
     scoreAll(kvHead, first, end, buffers, target);
+    describe(kvHead, chunk, s);
     for (int e = first; e < end; e++) {
-      int visible = row.visible(e);
-      for (int t = 0; visible != 0xFFFF && t < PAGE_TOKENS; t++) {
-        if ((visible >> t & 1) == 0) {
+      int seen = row.visible(e);
+      for (int t = 0; seen != 0xFFFF && t < PAGE_TOKENS; t++) {
+        if ((seen >> t & 1) == 0) {
           for (int h = 0; h < row.groupHeads(); h++) {
             target[h * stride + e * PAGE_TOKENS + t] = Float.NEGATIVE_INFINITY;
           }
@@ -242,12 +217,30 @@ final class CertifiedSelection implements WorkerPool.Task {
       }
     }
     for (int h = 0; h < row.groupHeads(); h++) {
-      int at = h * stride + from;
-      int to = (kvHead * row.groupHeads() + h) * row.chunks() + chunk;
+      int at = h * stride + first * PAGE_TOKENS;
+      int head = kvHead * row.groupHeads() + h;
+      int to = head * row.chunks() + chunk;
       chunkMaximum[to] = AttentionKernels.maximum(target, at, at + count);
       chunkMagnitude[to] = SelectionKernels.magnitude(target, at, at + count);
+      int weightsAt = head * stride + first * PAGE_TOKENS;
+      System.arraycopy(target, at, weights, weightsAt, count);
+      chunkSum[to] =
+          AttentionKernels.exponentials(
+              weights, weightsAt, weightsAt + count, chunkMaximum[to], s.chains);
     }
-    describe(kvHead, first, end, numbers[kvHead * row.chunks() + chunk]);
+    int step = TierLimits.chunkStep(row.chunks());
+    if (chunk % step == 0) {
+      int at = kvHead * row.groupHeads() * stride + first * PAGE_TOKENS;
+      groups[kvHead].limits.sample(
+          chunk / step,
+          weights,
+          at,
+          stride,
+          s.forced,
+          s.residuals,
+          groups[kvHead].stretches,
+          first);
+    }
   }
 
   /** Exact scores of all tokens of some entries, whole pages at a time as dense attention does. */
@@ -278,142 +271,114 @@ final class CertifiedSelection implements WorkerPool.Task {
     }
   }
 
-  /** Spread, lengths, radii and residuals of the closed pages; the latter two are a sample. */
-  private void describe(int kvHead, int first, int end, PageNumbers to) {
-    to.spread = 0;
-    to.longest = 0;
-    to.radii = 0;
-    to.residuals = 0;
-    to.pages = 0;
-    for (int e = first; e < end; e++) {
-      if (!row.open(e)) {
-        int page = row.view().page(e);
-        float radius = row.meanNumber(page, kvHead, SelectionRow.RADIUS);
-        float mean =
-            127
-                * (float) Math.sqrt(row.valueSize())
-                * row.meanNumber(page, kvHead, SelectionRow.SCALE);
-        to.spread = Math.max(to.spread, row.meanNumber(page, kvHead, SelectionRow.SPREAD));
-        to.longest = Math.max(to.longest, mean + radius);
-        to.radii += radius;
-        to.residuals += residual(page, kvHead, 0);
-        to.pages++;
-      }
-    }
-  }
-
-  private float residual(int page, int kvHead, int offset) {
-    return Float.float16ToFloat(
-        row.kv()
-            .memory(row.layer(), page)
-            .get(
-                Q8KvStorage.HALF,
-                row.kv().offset(Part.RESIDUALS, row.layer(), page, kvHead)
-                    + (long) offset * Short.BYTES));
-  }
-
-  private void findMaxima() {
-    for (int h = 0; h < row.heads(); h++) {
-      maximum[h] = Float.NEGATIVE_INFINITY;
-      for (int c = 0; c < row.chunks(); c++) {
-        maximum[h] = Math.max(maximum[h], chunkMaximum[h * row.chunks() + c]);
-      }
-    }
-  }
-
-  /** Counts a chunk's tokens that may be left, and sums the weights of all. */
-  private void count(int kvHead, int chunk, Scratch s) {
+  /** What a chunk's pages say of themselves: stretches and lengths of the closed ones. */
+  private void describe(int kvHead, int chunk, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
-    int count = (end - first) * PAGE_TOKENS;
-    for (int h = 0; h < row.groupHeads(); h++) {
-      int head = kvHead * row.groupHeads() + h;
-      int at = h * stride + first * PAGE_TOKENS;
-      int to = head * stride + first * PAGE_TOKENS;
-      SelectionKernels.distances(scores[kvHead], at, count, maximum[head], BINS - 1, bins, to);
-      SelectionKernels.shift(scores[kvHead], at, count, maximum[head], s.weights);
-      VectorMath.exp(s.weights, 0, count);
-      TokenKernels.sum16(s.weights, 0, end - first, s.pages, 0);
-      double all = 0;
-      for (int e = 0; e < end - first; e++) {
-        all += s.pages[e];
-      }
-      chunkSum[head * row.chunks() + chunk] = all;
-    }
+    float[] stretches = groups[kvHead].stretches;
+    Arrays.fill(stretches, first, first + SelectionRow.CHUNK_ENTRIES, 0);
+    Arrays.fill(s.forced, true);
+    float root = (float) Math.sqrt(row.valueSize());
+    float most = 0;
     for (int e = first; e < end; e++) {
-      int free = row.visible(e) & ~row.forced(e);
-      for (int t = 0; free != 0xFFFF && t < PAGE_TOKENS; t++) {
-        if ((free >> t & 1) == 0) {
-          for (int h = 0; h < row.groupHeads(); h++) {
-            bins[(kvHead * row.groupHeads() + h) * stride + e * PAGE_TOKENS + t] = NONE;
-          }
-        }
+      int must = row.forced(e);
+      s.forced[e - first] = must != 0;
+      if (kvHead == 0) {
+        visible[e] = (char) row.visible(e);
+        forced[e] = (char) must;
+      }
+      if (!row.open(e)) {
+        int page = row.view().page(e);
+        stretches[e] = row.meanNumber(page, kvHead, SelectionRow.STRETCH);
+        float mean = 127 * root * row.meanNumber(page, kvHead, SelectionRow.SCALE);
+        most = Math.max(most, mean + stretches[e]);
       }
     }
-    for (int h = 0; h < row.groupHeads(); h++) {
-      int head = kvHead * row.groupHeads() + h;
-      int at = head * stride + first * PAGE_TOKENS;
-      for (int i = at; i < at + count; i++) {
-        if (bins[i] >= 0) {
-          s.histogram[head * BINS + bins[i]]++;
-        }
-      }
-    }
+    longest[kvHead * row.chunks() + chunk] = most;
+    readResiduals(kvHead, first, end, s);
   }
 
-  /** Budgets of a key/value head's query heads; false if all is read in 8 bits. */
-  private boolean plan(int kvHead, double epsilon) {
-    double diameter = 0;
-    double longest = 0;
-    double radii = 0;
-    double residuals = 0;
-    int pages = 0;
-    for (int c = 0; c < row.chunks(); c++) {
-      PageNumbers n = numbers[kvHead * row.chunks() + c];
-      diameter = Math.max(diameter, n.spread);
-      longest = Math.max(longest, n.longest);
-      radii += n.radii;
-      residuals += n.residuals;
-      pages += n.pages;
+  private void readResiduals(int kvHead, int first, int end, Scratch s) {
+    for (int e = first; e < end; e++) {
+      int page = row.view().page(e);
+      TierKernels.copyHalves(
+          row.kv().memory(row.layer(), page),
+          row.kv().offset(Part.RESIDUALS, row.layer(), page, kvHead),
+          s.halves,
+          (e - first) * PAGE_TOKENS);
     }
-    meanRadius[kvHead] = radii / pages;
-    meanResidual[kvHead] = residuals / pages;
-    double output = 3 * Math.max(longest, openLength(kvHead));
-    boolean fits = diameter > 0;
+    TierKernels.toFloats(s.halves, (end - first) * PAGE_TOKENS, s.residuals);
+  }
+
+  /** Limits of a key/value head's query heads; false if all is to be read in 8 bits. */
+  private boolean plan(int kvHead, double epsilon) {
+    Group group = groups[kvHead];
+    double most = openLength(kvHead);
+    for (int c = 0; c < row.chunks(); c++) {
+      most = Math.max(most, longest[kvHead * row.chunks() + c]);
+    }
+    boolean fits = group.diameter > 0;
     for (int h = kvHead * row.groupHeads(); h < (kvHead + 1) * row.groupHeads(); h++) {
-      float largest = 0;
+      float magnitude = 0;
+      maximum[h] = Float.NEGATIVE_INFINITY;
+      for (int c = h * row.chunks(); c < (h + 1) * row.chunks(); c++) {
+        magnitude = Math.max(magnitude, chunkMagnitude[c]);
+        maximum[h] = Math.max(maximum[h], chunkMaximum[c]);
+      }
+      sum[h] = 0;
       for (int c = 0; c < row.chunks(); c++) {
-        largest = Math.max(largest, chunkMagnitude[h * row.chunks() + c]);
+        sum[h] += chunkSum[h * row.chunks() + c] * factor(h, c);
       }
       // Outputs are not longer than the longest value and what the bound and 4 bits add.
-      rounding[h] = row.rounding(largest, output, diameter);
-      limit[h] = (epsilon - rounding[h]) * diameter / COST_SLACK;
-      budget[h] = limit[h];
+      rounding[h] = row.rounding(magnitude, 3 * most, group.diameter);
+      limit[h] = (epsilon - rounding[h]) * group.diameter / COST_SLACK * sum[h];
       fits &= rounding[h] < epsilon && sum[h] > 0;
     }
-    diameters[kvHead] = diameter;
-    divisible[kvHead] = fits;
-    if (!fits) {
-      readAll(kvHead);
+    if (fits) {
+      findLimits(kvHead);
     }
     return fits;
   }
 
+  /** What turns weights of a chunk into weights relative to the head's largest score. */
+  private double factor(int h, int chunk) {
+    float own = chunkMaximum[h * row.chunks() + chunk];
+    return own == Float.NEGATIVE_INFINITY ? 0 : Math.exp((double) own - maximum[h]);
+  }
+
+  private void findLimits(int kvHead) {
+    int step = TierLimits.chunkStep(row.chunks());
+    int samples = (row.chunks() + step - 1) / step;
+    double[] budgets = new double[row.groupHeads()];
+    for (int h = 0; h < row.groupHeads(); h++) {
+      int head = kvHead * row.groupHeads() + h;
+      budgets[h] = limit[head];
+      for (int i = 0; i < samples; i++) {
+        factors[h * samples + i] = factor(head, i * step);
+      }
+    }
+    int free = 0;
+    for (int e = 0; e < row.entries(); e++) {
+      free += forced[e] == 0 ? 1 : 0;
+    }
+    groups[kvHead].limits.find(samples, factors, budgets, free, row.valueSize());
+  }
+
   /** The length of the longest visible value of the open page, of which no mean speaks yet. */
   private double openLength(int kvHead) {
-    double longest = 0;
+    double longestOpen = 0;
     float[] value = new float[row.valueSize()];
-    for (int e = 0; e < row.entries(); e++) {
-      for (int t = 0; row.open(e) && t < Integer.bitCount(row.visible(e)); t++) {
+    for (int e = row.entries() - 1; e >= 0 && row.open(e); e--) {
+      for (int t = 0; t < Integer.bitCount(row.visible(e)); t++) {
         row.kv().readValue(row.layer(), row.view().page(e), t, kvHead, value, 0);
         double squares = 0;
         for (float x : value) {
           squares += (double) x * x;
         }
-        longest = Math.max(longest, Math.sqrt(squares));
+        longestOpen = Math.max(longestOpen, Math.sqrt(squares));
       }
     }
-    return longest;
+    return longestOpen;
   }
 
   private void readAll(int kvHead) {
@@ -425,169 +390,125 @@ final class CertifiedSelection implements WorkerPool.Task {
     if (slice.hasFar()) {
       slice.openFar();
     }
+    slice.setScores(scores[kvHead], stride);
     Arrays.fill(slice.bound(), 0, slice.heads(), 0);
   }
 
-  /** Gives tokens their tiers, and corrects budgets until every head keeps its promise. */
+  /** Gives tokens their tiers, and lowers limits until every head keeps its promise. */
   private void divide(double epsilon, WorkerPool pool) {
-    for (int round = 0; round < MOST_ROUNDS; round++) {
-      for (int head = 0; head < row.kvHeads(); head++) {
-        if (divisible[head]) {
-          slices[head].openFar();
-        }
+    for (int head = 0; head < row.kvHeads(); head++) {
+      if (groups[head].divisible) {
+        slices[head].setScores(scores[head], stride);
+        slices[head].openFar();
       }
-      run(Phase.TIERS, row.heads(), pool);
-      run(Phase.MASKS, row.kvHeads() * row.chunks(), pool);
+    }
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+      run(Phase.TIERS, row.kvHeads() * row.chunks(), pool);
       boolean kept = true;
       for (int h = 0; h < row.heads(); h++) {
-        kept &= bind(h, epsilon);
+        if (groups[h / row.groupHeads()].divisible && !bind(h, epsilon)) {
+          kept = false;
+        }
       }
-      if (kept && round >= RAISING_ROUNDS) {
+      if (kept) {
         return;
       }
-      for (int h = 0; h < row.heads(); h++) {
-        double factor = FILLED * limit[h] / cost(h);
-        budget[h] *= round < RAISING_ROUNDS ? Math.clamp(factor, 0.25, 4) : Math.min(factor, 1);
-      }
     }
-    for (int head = 0; head < row.kvHeads(); head++) {
-      readAll(head);
+    for (int h = 0; h < row.heads(); h++) {
+      int kvHead = h / row.groupHeads();
+      groups[kvHead].divisible &= slices[kvHead].bound()[h % row.groupHeads()] <= epsilon;
     }
   }
 
-  /** Writes a head's bound; returns whether it is within the promise. */
+  /** Writes a head's bound; lowers its limit and returns false if it breaks the promise. */
   private boolean bind(int h, double epsilon) {
     int kvHead = h / row.groupHeads();
-    if (!divisible[kvHead]) {
-      return true;
-    }
-    double bound = cost(h) * COST_SLACK / diameters[kvHead] + rounding[h];
-    slices[kvHead].bound()[h % row.groupHeads()] = Math.nextUp((float) bound);
-    return slices[kvHead].bound()[h % row.groupHeads()] <= epsilon;
-  }
-
-  /** What a head's tiers may change of its output. */
-  private double cost(int h) {
+    int inGroup = h % row.groupHeads();
     double cost = 0;
     for (int c = 0; c < row.chunks(); c++) {
       cost += chunkCost[h * row.chunks() + c];
     }
-    return cost / sum[h];
-  }
-
-  /** The bins of a head that go to page means and to 4 bits: the fewest bytes within its budget. */
-  private void findTiers(int h) {
-    int kvHead = h / row.groupHeads();
-    int fineBytes = QuantizedKv.valueBytes(row.valueSize()) + Short.BYTES;
-    int coarseBytes = QuantizedKv.coarseValueBytes(row.valueSize());
-    int[] counts = scratch[0].histogram;
-    int first = h * BINS;
-    if (!merged[h]) {
-      for (int i = 1; i < scratch.length; i++) {
-        for (int b = first; b < first + BINS; b++) {
-          counts[b] += scratch[i].histogram[b];
-        }
-      }
-      merged[h] = true;
+    double bound = cost / sum[h] * COST_SLACK / groups[kvHead].diameter + rounding[h];
+    float[] bounds = slices[kvHead].bound();
+    bounds[inGroup] = Math.nextUp((float) bound);
+    if (bounds[inGroup] <= epsilon) {
+      return true;
     }
-    // Two ends that move towards the heavy bins: as page means take more, 4 bits get less.
-    double far = 0;
-    double coarse = 0;
-    long farCount = 0;
-    long coarseCount = 0;
-    long most = -1;
-    int low = BINS;
-    for (int b = BINS; b >= 0; b--) {
-      if (b < BINS) {
-        double weight = weight(counts[first + b], b, h);
-        far += weight * meanRadius[kvHead];
-        farCount += counts[first + b];
-        if (low > b) {
-          low = b;
-        } else {
-          coarse -= weight * meanResidual[kvHead];
-          coarseCount -= counts[first + b];
-        }
-      }
-      if (far > budget[h]) {
-        break;
-      }
-      while (low > 0
-          && far + coarse + weight(counts[first + low - 1], low - 1, h) * meanResidual[kvHead]
-              <= budget[h]) {
-        low--;
-        coarse += weight(counts[first + low], low, h) * meanResidual[kvHead];
-        coarseCount += counts[first + low];
-      }
-      while (far + coarse > budget[h] && low < b) {
-        coarse -= weight(counts[first + low], low, h) * meanResidual[kvHead];
-        coarseCount -= counts[first + low];
-        low++;
-      }
-      long saved = farCount * fineBytes + coarseCount * (fineBytes - coarseBytes);
-      if (saved > most) {
-        most = saved;
-        firstFar[h] = (short) b;
-        firstCoarse[h] = (short) low;
-      }
-    }
-  }
-
-  /** The most that the tokens of a bin can weigh, of the whole. */
-  private double weight(int count, int bin, int h) {
-    return count == 0 ? 0 : count * BIN_WEIGHTS[bin] / sum[h];
+    groups[kvHead].limits.lower(inGroup, Math.max(1, cost / limit[h]));
+    return false;
   }
 
   /** Tiers of a chunk's tokens for all heads together, and what they cost each of them. */
   private void mark(int kvHead, int chunk, Scratch s) {
-    if (!divisible[kvHead]) {
+    if (!groups[kvHead].divisible) {
       return;
     }
     PageSelection.Slice slice = slices[kvHead];
+    TierLimits limits = groups[kvHead].limits;
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     int count = (end - first) * PAGE_TOKENS;
+    int firstHead = kvHead * row.groupHeads();
+    for (int h = 0; h < row.groupHeads(); h++) {
+      float factor = (float) (factor(firstHead + h, chunk) / limits.coarse(h));
+      int at = (firstHead + h) * stride + first * PAGE_TOKENS;
+      if (h == 0) {
+        TierKernels.rank(weights, at, count, factor, s.ranks);
+      } else {
+        TierKernels.raise(weights, at, count, factor, s.ranks);
+      }
+    }
     char[] fine = slice.fine();
     char[] coarse = slice.coarse();
-    Arrays.fill(fine, first, end, (char) 0);
-    Arrays.fill(coarse, first, end, (char) 0);
-    for (int h = kvHead * row.groupHeads(); h < (kvHead + 1) * row.groupHeads(); h++) {
-      int at = h * stride + first * PAGE_TOKENS;
-      SelectionKernels.keepBelow(bins, at, firstCoarse[h], fine, first, end);
-      SelectionKernels.keepBelow(bins, at, firstFar[h], coarse, first, end);
-    }
+    TierKernels.atLeast(s.ranks, end - first, limits.fine(), fine, first);
+    TierKernels.atLeast(s.ranks, end - first, 1, coarse, first);
     for (int e = first; e < end; e++) {
-      int visible = row.visible(e);
-      fine[e] = (char) ((fine[e] & visible) | row.forced(e));
-      coarse[e] = (char) (coarse[e] & visible & ~fine[e]);
-      int page = row.view().page(e);
-      MemorySegment memory = row.kv().memory(row.layer(), page);
-      long residuals = row.kv().offset(Part.RESIDUALS, row.layer(), page, kvHead);
-      for (int t = 0; t < PAGE_TOKENS; t++) {
-        s.residuals[(e - first) * PAGE_TOKENS + t] =
-            Float.float16ToFloat(memory.get(Q8KvStorage.HALF, residuals + 2L * t));
-      }
+      fine[e] = (char) ((fine[e] & visible[e]) | forced[e]);
+      coarse[e] = (char) (coarse[e] & visible[e] & ~fine[e]);
+      s.far[e - first] = (char) (visible[e] & ~fine[e] & ~coarse[e]);
     }
+    readResiduals(kvHead, first, end, s);
     for (int h = 0; h < row.groupHeads(); h++) {
-      int head = kvHead * row.groupHeads() + h;
-      float largest = maximum[head];
-      SelectionKernels.shift(
-          scores[kvHead], h * stride + first * PAGE_TOKENS, count, largest, s.weights);
-      VectorMath.exp(s.weights, 0, count);
-      SelectionKernels.split(s.weights, s.residuals, fine, coarse, first, end, s.far, s.costs);
-      int far = h * slice.entries() + first;
-      TokenKernels.sum16(s.far, 0, end - first, slice.far(), far);
-      TokenKernels.sum16(s.costs, 0, end - first, s.pages, 0);
-      double cost = 0;
-      for (int e = first; e < end; e++) {
-        cost += s.pages[e - first];
-        float weight = slice.far()[far + e - first];
-        if (weight > 0) {
-          cost += weight * (double) row.meanNumber(row.view().page(e), kvHead, SelectionRow.RADIUS);
-        }
-      }
-      chunkCost[head * row.chunks() + chunk] = cost;
-      slice.farLog()[h] = largest;
+      charge(kvHead, h, chunk, slice, s);
     }
+  }
+
+  /** Weights of a chunk's page means for one head, and what the chunk's tiers cost it. */
+  private void charge(int kvHead, int h, int chunk, PageSelection.Slice slice, Scratch s) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = row.chunkEnd(chunk);
+    int head = kvHead * row.groupHeads() + h;
+    TierKernels.split(
+        weights,
+        head * stride + first * PAGE_TOKENS,
+        s.residuals,
+        s.far,
+        slice.coarse(),
+        first,
+        end,
+        s.farWeights,
+        s.squares,
+        s.chains);
+    double factor = factor(head, chunk);
+    TokenKernels.sum16(s.farWeights, 0, end - first, s.pages, 0);
+    int to = h * slice.entries() + first;
+    for (int p = 0; p < end - first; p++) {
+      if (s.far[p] != 0) {
+        // Never 0: the page must be read, in case its mean is not a number.
+        slice.far()[to + p] = Math.max((float) (s.pages[p] * factor), Float.MIN_VALUE);
+      } else {
+        slice.far()[to + p] = 0;
+      }
+    }
+    TokenKernels.sum16(s.squares, 0, end - first, s.pages, 0);
+    Arrays.fill(s.pages, end - first, SelectionRow.CHUNK_ENTRIES, 0);
+    TierKernels.addStretched(
+        s.pages, SelectionRow.CHUNK_ENTRIES, groups[kvHead].stretches, first, s.chains);
+    double cost = 0;
+    for (float chain : s.chains) {
+      cost += chain;
+    }
+    chunkCost[head * row.chunks() + chunk] = cost * factor;
+    slice.farLog()[h] = maximum[head];
   }
 }

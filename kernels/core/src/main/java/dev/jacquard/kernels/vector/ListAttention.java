@@ -88,6 +88,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     final SelectionRow row = new SelectionRow();
     final TokenScores exact = new TokenScores();
     final SampleAudit audit = new SampleAudit();
+    final TierReader tiers = new TierReader();
     final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
     final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
@@ -207,6 +208,10 @@ final class ListAttention implements Stage, WorkerPool.Task {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = s.row.chunkEnd(chunk);
     int kvHead = slice.firstHead() / groupHeads;
+    if (slice.scores() != null) {
+      s.tiers.read(s.row, slice, kvHead, first, end, part, at, valueStride);
+      return;
+    }
     int fine = 0;
     for (int e = first; e < end; e++) {
       fine = collect(slice.fine()[e] & s.row.visible(e), e, s.tokens, fine);
@@ -273,28 +278,18 @@ final class ListAttention implements Stage, WorkerPool.Task {
   private void weigh(
       PageSelection.Slice slice, int kvHead, int count, Scratch s, float[] part, int at) {
     int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
-    float[] given = slice.scores();
-    if (given == null) {
-      s.exact.ask(s.row, slice.firstHead(), groupHeads);
-      s.exact.score(
-          s.row.kv(),
-          s.row.view(),
-          op.layer(),
-          kvHead,
-          s.tokens,
-          0,
-          count,
-          s.weights,
-          0,
-          SelectionRow.CHUNK_TOKENS);
-    } else {
-      for (int h = 0; h < groupHeads; h++) {
-        for (int i = 0; i < count; i++) {
-          s.weights[h * SelectionRow.CHUNK_TOKENS + i] =
-              given[h * slice.scoreStride() + s.tokens[i]];
-        }
-      }
-    }
+    s.exact.ask(s.row, slice.firstHead(), groupHeads);
+    s.exact.score(
+        s.row.kv(),
+        s.row.view(),
+        op.layer(),
+        kvHead,
+        s.tokens,
+        0,
+        count,
+        s.weights,
+        0,
+        SelectionRow.CHUNK_TOKENS);
     for (int h = 0; h < groupHeads; h++) {
       int from = h * SelectionRow.CHUNK_TOKENS;
       Arrays.fill(s.weights, from + count, from + whole, Float.NEGATIVE_INFINITY);

@@ -14,8 +14,8 @@ import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Means of the values of a page, with scale, radius and spread. Sums are in double, in the order of
- * the tokens or channels, which gives the bits of the reference. Buffers of one thread.
+ * Means of the values of a page, with scale, stretch and spread. Sums are in double, in the order
+ * of the tokens or channels, which gives the bits of the reference. Buffers of one thread.
  */
 final class PageMean {
   private static final ThreadLocal<PageMean> OF_THREAD = ThreadLocal.withInitial(PageMean::new);
@@ -32,8 +32,14 @@ final class PageMean {
   private double[] rounded = {};
   private byte[] codes = {};
   private final Q8Expansion expansion = new Q8Expansion();
-  private final double[] radii = new double[PAGE_TOKENS];
+  private final double[] distances = new double[PAGE_TOKENS];
   private final double[] spreads = new double[PAGE_TOKENS];
+
+  /** {@code differences[channel · PAGE_TOKENS + token]} from the rounded mean. */
+  private double[] differences = {};
+
+  private final double[] products = new double[PAGE_TOKENS * PAGE_TOKENS];
+  private final double[] scratch = new double[PAGE_TOKENS * PAGE_TOKENS];
 
   private PageMean() {}
 
@@ -71,11 +77,28 @@ final class PageMean {
       }
     }
     for (int t = 0; t < PAGE_TOKENS; t += DOUBLES) {
-      distances(byChannel, t, rounded, size, radii);
       distances(byChannel, t, mean, size, spreads);
     }
-    memory.set(Q8KvStorage.HALF, numbers + 2, QuantizedKv.roundUp(largest(radii, tokens, 0)));
+    memory.set(Q8KvStorage.HALF, numbers + 2, QuantizedKv.roundUp(stretch(tokens, size)));
     memory.set(Q8KvStorage.HALF, numbers + 4, QuantizedKv.roundDown(largest(spreads, tokens, 0)));
+  }
+
+  private double stretch(int tokens, int size) {
+    if (tokens < PAGE_TOKENS) {
+      for (int t = 0; t < PAGE_TOKENS; t += DOUBLES) {
+        distances(byChannel, t, rounded, size, distances);
+      }
+      return QuantizedKv.stretch(distances, tokens);
+    }
+    for (int t = 0; t < PAGE_TOKENS; t += DOUBLES) {
+      subtract(byChannel, t, rounded, size, differences);
+    }
+    for (int other = 0; other < PAGE_TOKENS; other += 4) {
+      for (int t = 0; t < PAGE_TOKENS; t += DOUBLES) {
+        multiply(differences, t, other, size, products);
+      }
+    }
+    return QuantizedKv.stretch(products, scratch);
   }
 
   private void reserve(int size) {
@@ -84,6 +107,7 @@ final class PageMean {
       stride = needed;
       values = new float[PAGE_TOKENS * stride];
       byChannel = new float[PAGE_TOKENS * stride];
+      differences = new double[PAGE_TOKENS * stride];
       mean = new double[stride];
       rounded = new double[stride];
       codes = new byte[stride];
@@ -134,5 +158,38 @@ final class PageMean {
       squares = squares.add(difference.mul(difference));
     }
     squares.sqrt().intoArray(target, token);
+  }
+
+  /** Differences of a vector of tokens from a point. */
+  private static void subtract(
+      float[] byChannel, int token, double[] point, int size, double[] target) {
+    for (int c = 0; c < size; c++) {
+      ((DoubleVector)
+              FloatVector.fromArray(HALF_FLOAT, byChannel, c * PAGE_TOKENS + token)
+                  .castShape(DOUBLE, 0))
+          .sub(point[c])
+          .intoArray(target, c * PAGE_TOKENS + token);
+    }
+  }
+
+  /** Products of a vector of tokens with four others, in four chains. */
+  private static void multiply(double[] x, int token, int other, int size, double[] target) {
+    DoubleVector s0 = DoubleVector.zero(DOUBLE);
+    DoubleVector s1 = DoubleVector.zero(DOUBLE);
+    DoubleVector s2 = DoubleVector.zero(DOUBLE);
+    DoubleVector s3 = DoubleVector.zero(DOUBLE);
+    for (int c = 0; c < size; c++) {
+      int at = c * PAGE_TOKENS;
+      DoubleVector v = DoubleVector.fromArray(DOUBLE, x, at + token);
+      s0 = s0.add(v.mul(x[at + other]));
+      s1 = s1.add(v.mul(x[at + other + 1]));
+      s2 = s2.add(v.mul(x[at + other + 2]));
+      s3 = s3.add(v.mul(x[at + other + 3]));
+    }
+    int to = other * PAGE_TOKENS + token;
+    s0.intoArray(target, to);
+    s1.intoArray(target, to + PAGE_TOKENS);
+    s2.intoArray(target, to + 2 * PAGE_TOKENS);
+    s3.intoArray(target, to + 3 * PAGE_TOKENS);
   }
 }

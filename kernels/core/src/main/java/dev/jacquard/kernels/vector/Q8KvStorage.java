@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  *  RESIDUALS         [16] float16
  *  SKETCHES          [sketchBytes][64 tokens] for four pages together
  *  MEANS             [valueSize] int8
- *  MEAN_NUMBERS      scale, radius, spread float16
+ *  MEAN_NUMBERS      scale, stretch, spread float16
  *
  *  byte j of a plane of nibbles: channel j in its low, channel half + j in its high nibble
  *

@@ -177,6 +177,30 @@ final class Q8ValueKernels {
     }
   }
 
+  /** Turns the upper nibbles of a value into codes: {@code 16 · upper − 128}. */
+  static void joinUpper(MemorySegment memory, long at, int plane, byte[] codes, int to) {
+    int j = 0;
+    for (; j + QUARTER_BYTES <= plane; j += QUARTER_BYTES) {
+      IntVector upper = IntVector.fromMemorySegment(QUARTER, memory, at + j, ORDER);
+      upper
+          .lanewise(VectorOperators.LSHL, 4)
+          .and(HIGH_NIBBLES)
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + j);
+      upper
+          .and(HIGH_NIBBLES)
+          .lanewise(VectorOperators.XOR, SIGNS)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + plane + j);
+    }
+    for (; j < plane; j++) {
+      int upper = memory.get(ValueLayout.JAVA_BYTE, at + j);
+      codes[to + j] = (byte) (((upper << 4) & 0xf0) - 128);
+      codes[to + plane + j] = (byte) ((upper & 0xf0) - 128);
+    }
+  }
+
   /** Adds the tokens from … to − 1 for 8 queries. */
   static void add8x2(
       byte[] codes,

@@ -50,21 +50,20 @@ final class ReadingCount {
       int seen = row.visible(e);
       int near = 0;
       int half = 0;
-      boolean mean = false;
+      boolean some = false;
       for (int i = first; i < first + slices; i++) {
         PageSelection.Slice slice = selection.slice(i);
         near |= slice.fine()[e];
         half |= slice.coarse()[e];
-        for (int h = 0; slice.hasFar() && h < slice.heads(); h++) {
-          mean |= slice.far()[h * slice.entries() + e] > 0;
-        }
+        some |= slice.hasFar();
       }
       int nearTokens = Integer.bitCount(near & seen);
       int halfTokens = Integer.bitCount(half & seen & ~near);
       fine += nearTokens;
       coarse += halfTokens;
       visible += Integer.bitCount(seen);
-      if (mean) {
+      // What is read neither way has a weight in the mean of its page.
+      if (some && (seen & ~near & ~half) != 0) {
         means++;
         far += Integer.bitCount(seen) - nearTokens - halfTokens;
       } else if (seen != 0 && !row.open(e)) {

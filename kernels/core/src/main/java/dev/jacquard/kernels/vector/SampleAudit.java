@@ -21,6 +21,7 @@ final class SampleAudit {
   private static final double HALF_ULP = 0x1p-24;
 
   private final TokenScores exact = new TokenScores();
+  private final ValueDiameter diameter = new ValueDiameter();
   private float[] scores = {};
   private int[] tokens = {};
   private float[] value = {};
@@ -87,10 +88,10 @@ final class SampleAudit {
       variance += squares[c];
     }
     double error = share / denominator * Math.sqrt(variance / ((double) n * (n - 1)));
-    double diameter = row.diameter(kvHead);
+    double breadth = diameter.of(row, kvHead);
     return denominator > 0
-        ? ErrorAudit.deviations(delta) * error / diameter
-            + HALF_ULP * (2 * (largest + 2) + Math.sqrt(length) / diameter)
+        ? ErrorAudit.deviations(delta) * error / breadth
+            + HALF_ULP * (2 * (largest + 2) + Math.sqrt(length) / breadth)
         : Double.NaN;
   }
 

@@ -28,7 +28,7 @@ final class SelectionRow {
   /** The numbers of a page mean, see {@link #meanNumber}. */
   static final int SCALE = 0;
 
-  static final int RADIUS = 1;
+  static final int STRETCH = 1;
   static final int SPREAD = 2;
 
   private static final int WHOLE = 0xFFFF;
@@ -183,21 +183,7 @@ final class SelectionRow {
     return view().firstPosition(entry) + view().length(entry) > position;
   }
 
-  /**
-   * A length that the diameter of the visible values is at least: the largest spread of a closed
-   * page; NaN if one is.
-   */
-  double diameter(int kvHead) {
-    double largest = 0;
-    for (int e = 0; e < entries(); e++) {
-      if (!open(e)) {
-        largest = Math.max(largest, meanNumber(view().page(e), kvHead, SPREAD));
-      }
-    }
-    return largest;
-  }
-
-  /** Scale, radius or spread of the mean of a page. */
+  /** Scale, stretch or spread of the mean of a page. */
   float meanNumber(int page, int kvHead, int which) {
     return Float.float16ToFloat(
         kv().memory(layerIndex, page)

@@ -110,7 +110,7 @@ class QuantizedKvStorageTest {
   }
 
   @Test
-  void aPageMeanIsThatOfTheWrittenTokensAndItsRadiusAndSpreadHold() {
+  void aPageMeanIsThatOfTheWrittenTokensAndItsStretchAndSpreadHold() {
     storage.grow(0, 2);
     for (int t = 0; t < KvStorage.PAGE_TOKENS; t++) {
       storage.write(0, 0, t, normal(2 * KEY), 0, normal(2 * VALUE), 0);
@@ -123,14 +123,35 @@ class QuantizedKvStorageTest {
     }
   }
 
+  private void requireStretch(int page, int head, int tokens, float[] mean, double stretch) {
+    double[] sum = new double[VALUE];
+    double weights = 0;
+    for (int t = 0; t < tokens; t++) {
+      double weight = random.nextGaussian();
+      weights += weight * weight;
+      float[] value = value(page, t, head);
+      for (int c = 0; c < VALUE; c++) {
+        sum[c] += weight * (value[c] - mean[c]);
+      }
+    }
+    double squares = 0;
+    for (double x : sum) {
+      squares += x * x;
+    }
+    assertTrue(Math.sqrt(squares) <= Math.sqrt(weights) * stretch * (1 + 1e-6));
+  }
+
   private void requireSummary(int page, int tokens) {
     for (int head = 0; head < 2; head++) {
       float[] mean = mean(page, head);
       double diameter = 0;
       double farthest = 0;
+      double squares = 0;
       double[] sum = new double[VALUE];
       for (int a = 0; a < tokens; a++) {
-        farthest = Math.max(farthest, distance(value(page, a, head), mean));
+        double distance = distance(value(page, a, head), mean);
+        farthest = Math.max(farthest, distance);
+        squares += distance * distance;
         for (int b = 0; b < a; b++) {
           diameter = Math.max(diameter, distance(value(page, a, head), value(page, b, head)));
         }
@@ -141,8 +162,11 @@ class QuantizedKvStorageTest {
       for (int c = 0; c < VALUE; c++) {
         assertEquals(sum[c] / tokens, mean[c], 0.51 * storage.meanScale(0, page, head));
       }
-      double radius = storage.radius(0, page, head);
-      assertTrue(radius >= farthest && radius <= farthest * 1.001 + 1e-6, radius + " " + farthest);
+      double stretch = storage.stretch(0, page, head);
+      assertTrue(stretch >= farthest && stretch <= Math.sqrt(squares) * 1.001, "" + stretch);
+      for (int i = 0; i < 100; i++) {
+        requireStretch(page, head, tokens, mean, stretch);
+      }
       double spread = storage.spread(0, page, head);
       assertTrue(spread <= diameter && (tokens == 1 || spread >= diameter / 2.01), "" + spread);
     }

@@ -39,10 +39,10 @@ public final class ReferenceParts {
     kv.readMean(layer, page, head, target, 0);
   }
 
-  /** Scale, radius and spread of the mean of a page. */
+  /** Scale, stretch and spread of the mean of a page. */
   public float[] meanNumbers(int layer, int page, int head) {
     return new float[] {
-      kv.meanScale(layer, page, head), kv.radius(layer, page, head), kv.spread(layer, page, head)
+      kv.meanScale(layer, page, head), kv.stretch(layer, page, head), kv.spread(layer, page, head)
     };
   }
 }

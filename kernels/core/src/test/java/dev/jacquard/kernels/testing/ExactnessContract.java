@@ -521,7 +521,7 @@ public abstract class ExactnessContract {
               double[] dense = truths.get(s).dense(truths.get(s).query(s, 0, h), 5000);
               double error = NaiveQuantization.distance(dense, run.output(s, 0, h));
               audited++;
-              failed += error > bound * truths.get(s).spread(5000) ? 1 : 0;
+              failed += error > bound * truths.get(s).breadth(5000) ? 1 : 0;
             }
           }
         }

@@ -34,11 +34,11 @@ public final class NaiveQuantization {
    * What a page says of the values of one head.
    *
    * @param mean rounded
-   * @param radius the largest distance from it
+   * @param stretch the largest singular value of the differences from it, or a little more
    * @param spread the largest distance from the exact mean
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  public record Page(double[] mean, double radius, double spread) {
+  public record Page(double[] mean, double stretch, double spread) {
     /** Summarises some tokens. */
     public static Page of(List<Token> tokens) {
       double[] exact = new double[tokens.getFirst().value.length];
@@ -49,14 +49,54 @@ public final class NaiveQuantization {
       double scale = half(largest / 127);
       double[] mean = exact.clone();
       Arrays.setAll(mean, c -> scale * code(exact[c], scale));
-      double radius = 0;
       double spread = 0;
       for (Token token : tokens) {
-        radius = Math.max(radius, distance(token.value, mean));
         spread = Math.max(spread, distance(token.value, exact));
       }
-      return new Page(mean, radius, spread);
+      return new Page(mean, stretchOf(tokens, mean), spread);
     }
+  }
+
+  /** The 16th root of the trace of the 16th power of the differences' products; see docs. */
+  private static double stretchOf(List<Token> tokens, double[] mean) {
+    int count = tokens.size();
+    double[][] power = new double[count][count];
+    double trace = 0;
+    for (int i = 0; i < count; i++) {
+      for (int j = 0; j < count; j++) {
+        for (int c = 0; c < mean.length; c++) {
+          power[i][j] += (tokens.get(i).value[c] - mean[c]) * (tokens.get(j).value[c] - mean[c]);
+        }
+      }
+      trace += power[i][i];
+    }
+    if (count < 16 || trace == 0) {
+      return Math.sqrt(trace);
+    }
+    double scale = trace;
+    for (double[] row : power) {
+      Arrays.setAll(row, j -> row[j] / scale);
+    }
+    for (int i = 0; i < 4; i++) {
+      power = square(power);
+    }
+    double sixteenth = 0;
+    for (int i = 0; i < count; i++) {
+      sixteenth += power[i][i];
+    }
+    return Math.sqrt(trace * Math.pow(sixteenth, 1.0 / 16));
+  }
+
+  private static double[][] square(double[][] x) {
+    double[][] square = new double[x.length][x.length];
+    for (int i = 0; i < x.length; i++) {
+      for (int j = 0; j < x.length; j++) {
+        for (int k = 0; k < x.length; k++) {
+          square[i][j] += x[i][k] * x[k][j];
+        }
+      }
+    }
+    return square;
   }
 
   /** Rounds a vector in groups of 32 channels, to 8 bits or to the upper 4 of them. */

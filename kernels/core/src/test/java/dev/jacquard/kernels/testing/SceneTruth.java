@@ -2,9 +2,11 @@ package dev.jacquard.kernels.testing;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.testing.AttentionScene.Entry;
 import dev.jacquard.kernels.testing.AttentionScene.Pair;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
 
@@ -172,14 +174,26 @@ public final class SceneTruth {
     return largest;
   }
 
-  /** The largest spread of a closed page, for the row at {@code position}. */
-  double spread(int position) {
-    double largest = 0;
+  /**
+   * What bounds are relative to, for the row at {@code position}: the largest distance between
+   * tokens of the four closed pages with the largest spreads.
+   */
+  double breadth(int position) {
+    List<Integer> closed = new ArrayList<>();
     for (int e = 0; e < entries.size(); e++) {
       if (!open(e, position)) {
-        largest = Math.max(largest, pages.get(e).spread());
+        closed.add(e);
       }
     }
-    return largest;
+    closed.sort(Comparator.comparingDouble(e -> -halfSpread(e)));
+    List<Integer> widest = closed.subList(0, Math.min(4, closed.size()));
+    List<NaiveQuantization.Token> candidates =
+        tokens.stream().filter(t -> widest.contains(t.entry)).map(Seen::token).toList();
+    return Math.max(diameter(candidates, 0), widest.isEmpty() ? 0 : halfSpread(widest.getFirst()));
+  }
+
+  /** The spread as it is stored, by which pages are compared. */
+  private double halfSpread(int entry) {
+    return Float.float16ToFloat(QuantizedKv.roundDown(pages.get(entry).spread()));
   }
 }

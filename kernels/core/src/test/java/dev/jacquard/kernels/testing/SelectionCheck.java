@@ -207,14 +207,14 @@ public record SelectionCheck(double nats, double rounding) {
       Exactness.Certified wanted,
       String what) {
     int position = scene.position(0);
-    double spread = truth.spread(position);
+    double breadth = truth.breadth(position);
     boolean some = false;
     for (Seen seen : truth.tokens()) {
       assertFalse(fine(slice, seen) && coarse(slice, seen), what);
       assertTrue(fine(slice, seen) || !truth.forced(seen, position), what);
       some |= !fine(slice, seen);
     }
-    assertFalse(some && !(spread > 0), what + ": values without a spread are read whole");
+    assertFalse(some && !(breadth > 0), what + ": values without a spread are read whole");
     for (int h = 0; h < slice.heads(); h++) {
       double[] query = truth.query(s, 0, slice.firstHead() + h);
       Weighed weighed = weigh(truth, query, position, true);
@@ -223,18 +223,22 @@ public record SelectionCheck(double nats, double rounding) {
         requireFar(weighed, slice, h, what);
       }
       double cost = 0;
+      double[] squares = new double[slice.entries()];
       for (int i = 0; i < weighed.weights.length; i++) {
         Seen seen = weighed.tokens.get(i);
         if (coarse(slice, seen)) {
           cost += weighed.weights[i] * seen.token().residual();
         } else if (!fine(slice, seen)) {
-          cost += weighed.weights[i] * truth.page(seen.entry()).radius();
+          squares[seen.entry()] += weighed.weights[i] * weighed.weights[i];
         }
       }
-      double share = some ? cost / weighed.total() / spread : 0;
+      for (int e = 0; e < squares.length; e++) {
+        cost += Math.sqrt(squares[e]) * truth.page(e).stretch();
+      }
+      double share = some ? cost / weighed.total() / breadth : 0;
       double bound = slice.bound()[h];
       String claim = what + ", head " + h + ": bound " + bound + ", costs " + share;
-      // Lengths are stored in half precision: rounded up, spreads down.
+      // Lengths are stored in half precision, rounded up.
       assertTrue(bound >= share * (1 - 2 * weighed.slack - FLOAT), claim);
       assertTrue(bound <= share * (1 + 2 * weighed.slack + 0x1p-9) + rounding, claim);
       assertTrue(bound <= wanted.epsilon() * (1 + FLOAT), claim);

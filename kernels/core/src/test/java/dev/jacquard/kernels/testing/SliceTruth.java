@@ -100,6 +100,6 @@ final class SliceTruth {
     }
     double deviations = Math.sqrt(2 * Math.log(2 / wanted.delta()));
     double error = left / weight * Math.sqrt(squares / n / (n - 1));
-    return deviations * error / truth.spread(position);
+    return deviations * error / truth.breadth(position);
   }
 }

@@ -15,7 +15,7 @@ import java.util.Arrays;
  *
  * <p>Within a group: {@code scale = float16(max|x| / 127)}, {@code code = rint(x / scale)}, −127 to
  * 127 (0 where the scale is 0). A value's code plus 128 is {@code 16·upper + lower}; read in 4 bits
- * it means {@code scale · (16·upper + 7.5 − 128)}, and the residual is the length of what that
+ * it means {@code scale · (16·upper + 8 − 128)}, and the residual is the length of what that
  * changes in the whole vector, rounded up. If a number is not finite, the scale of its group is
  * NaN, so that nothing hides it.
  *

@@ -3,6 +3,7 @@ package dev.jacquard.evaluation.attention;
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
 import dev.jacquard.kernels.QuantizedKv;
+import dev.jacquard.kernels.WidestPages;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +16,10 @@ import java.util.stream.IntStream;
  */
 final class MirroredHead {
   private static final int BLOCK = 1024;
+  private static final int WAYS = 3;
+
+  /** Less than the roundings of a sum in double. */
+  private static final double ROUNDED_DOWN = 1 - 1e-9;
 
   private final int keySize;
   private final int valueSize;
@@ -29,7 +34,7 @@ final class MirroredHead {
   private float[] greatest = {};
   private float[] mean = {};
 
-  /** Largest spread of the pages up to each. */
+  /** The spread of each page. */
   private float[] spread = {};
 
   private int length;
@@ -99,7 +104,7 @@ final class MirroredHead {
       greatest[page * keySize + c] = high;
       mean[page * keySize + c] = (float) (sum / PAGE_TOKENS);
     }
-    spread[page] = Math.max(page == 0 ? 0 : spread[page - 1], spreadOf(page));
+    spread[page] = spreadOf(page);
   }
 
   /** The largest distance of a page's values from their exact mean, rounded down as it is kept. */
@@ -124,10 +129,39 @@ final class MirroredHead {
     return Float.float16ToFloat(QuantizedKv.roundDown(Math.sqrt(largest)));
   }
 
-  /** A lower bound of the diameter of the values: the largest spread of a page that is closed. */
+  /**
+   * A lower bound of the diameter of the values, as attention finds it: among the tokens of the
+   * widest closed pages, from the first to the farthest, from there to the farthest, and once more:
+   * the longest of these ways.
+   */
   double diameter() {
-    int closed = (length - 1) / PAGE_TOKENS;
-    return closed == 0 ? 0 : spread[closed - 1];
+    WidestPages widest = new WidestPages();
+    for (int page = 0; page < (length - 1) / PAGE_TOKENS; page++) {
+      widest.offer(page, spread[page]);
+    }
+    double largest = widest.largest();
+    int from = widest.size() > 0 ? widest.entry(0) * PAGE_TOKENS : 0;
+    for (int way = 0; way < WAYS; way++) {
+      int farthest = from;
+      for (int i = 0; i < widest.size() * PAGE_TOKENS; i++) {
+        int token = widest.entry(i / PAGE_TOKENS) * PAGE_TOKENS + i % PAGE_TOKENS;
+        farthest = distance(from, token) > distance(from, farthest) ? token : farthest;
+      }
+      largest = Math.max(largest, distance(from, farthest) * ROUNDED_DOWN);
+      from = farthest;
+    }
+    return largest;
+  }
+
+  private double distance(int a, int b) {
+    float[] x = values.get(a / BLOCK);
+    float[] y = values.get(b / BLOCK);
+    double square = 0;
+    for (int c = 0; c < valueSize; c++) {
+      double d = (double) x[a % BLOCK * valueSize + c] - y[b % BLOCK * valueSize + c];
+      square += d * d;
+    }
+    return Math.sqrt(square);
   }
 
   /**

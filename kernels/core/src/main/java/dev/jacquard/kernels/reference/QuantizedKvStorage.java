@@ -125,7 +125,7 @@ final class QuantizedKvStorage extends ReferenceKvStorage {
       for (int c = i; c < end; c++) {
         int code = QuantizedKv.code(value[from + c], scale) + 128;
         target.set(ValueLayout.JAVA_BYTE, codes + c, (byte) code);
-        double lost = scale * ((code & 15) - 7.5);
+        double lost = scale * ((code & 15) - 8);
         squares += lost * lost;
       }
     }
@@ -185,11 +185,11 @@ final class QuantizedKvStorage extends ReferenceKvStorage {
 
   /** Reads one value in its upper 4 bits. */
   void readCoarseValue(int layer, int page, int offset, int head, float[] target, int at) {
-    readValue(layer, page, offset, head, 0xF0, 7.5f, target, at);
+    readValue(layer, page, offset, head, 0xF0, 8, target, at);
   }
 
   private void readValue(
-      int layer, int page, int offset, int head, int mask, float middle, float[] target, int at) {
+      int layer, int page, int offset, int head, int mask, int middle, float[] target, int at) {
     int size = layer(layer).valueSize();
     MemorySegment source = page(layer, page);
     long codes = head(layer, head) + places[layer].values + (long) offset * size;

@@ -11,6 +11,8 @@ import java.util.List;
  * token are 0 and mean nothing.
  */
 record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Queries queries) {
+  private static final int WAYS = 3;
+
   /** Less than the roundings of a sum in double. */
   private static final double ROUNDED_DOWN = 1 - 1e-9;
 
@@ -123,8 +125,9 @@ record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Quer
   }
 
   /**
-   * A length that the diameter of the visible values is at least: the largest distance of two
-   * tokens of the widest closed pages. NaN if a value of a closed page is not finite.
+   * A length that the diameter of the visible values is at least. Among the tokens of the widest
+   * closed pages, from the first to the farthest, from there to the farthest, and once more: the
+   * longest of these ways. NaN if a value of a closed page is not finite.
    */
   double diameter() {
     WidestPages widest = new WidestPages();
@@ -143,10 +146,17 @@ record Sight(QuantizedKvStorage kv, int layer, int kvHead, Visible visible, Quer
       }
     }
     double largest = widest.largest();
-    for (int i = 0; i < values.size(); i++) {
-      for (int j = 0; j < i; j++) {
-        largest = Math.max(largest, distance(values.get(i), values.get(j)) * ROUNDED_DOWN);
+    int from = 0;
+    for (int way = 0; way < WAYS && !values.isEmpty(); way++) {
+      int to = 0;
+      for (int i = 1; i < values.size(); i++) {
+        if (distance(values.get(from), values.get(i))
+            > distance(values.get(from), values.get(to))) {
+          to = i;
+        }
       }
+      largest = Math.max(largest, distance(values.get(from), values.get(to)) * ROUNDED_DOWN);
+      from = to;
     }
     return largest;
   }

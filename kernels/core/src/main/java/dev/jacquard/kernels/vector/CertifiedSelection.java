@@ -25,6 +25,8 @@ final class CertifiedSelection implements WorkerPool.Task {
   /** Passes for tiers before everything is read. */
   private static final int MOST_ROUNDS = 5;
 
+  private static final int FOUR_PAGES = 4 * PAGE_TOKENS;
+
   private enum Phase {
     SCORES,
     TIERS
@@ -39,6 +41,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     final float[] squares = new float[SelectionRow.CHUNK_TOKENS];
     final float[] pages = new float[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.EXP_CHAINS];
+    final float[] extremes = new float[2 * PAGE_TOKENS];
     final char[] far = new char[SelectionRow.CHUNK_ENTRIES];
     final boolean[] forced = new boolean[SelectionRow.CHUNK_ENTRIES];
     final ValueDiameter diameter = new ValueDiameter();
@@ -49,6 +52,10 @@ final class CertifiedSelection implements WorkerPool.Task {
     final TierLimits limits = new TierLimits();
     float[] stretches = {};
     double diameter;
+
+    /** Length of the longest value of the open page, of which no mean speaks yet. */
+    double openLength;
+
     boolean divisible;
   }
 
@@ -154,11 +161,11 @@ final class CertifiedSelection implements WorkerPool.Task {
       sum = new double[heads];
       rounding = new double[heads];
       limit = new double[heads];
-      factors = new double[heads * TierLimits.MOST_CHUNKS];
     }
     if (chunkSum.length < heads * chunks) {
       chunkSum = new float[2 * heads * chunks];
       chunkCost = new double[chunkSum.length];
+      factors = new double[chunkSum.length];
       chunkMaximum = new float[chunkSum.length];
       chunkMagnitude = new float[chunkSum.length];
       longest = new float[chunkSum.length];
@@ -189,6 +196,7 @@ final class CertifiedSelection implements WorkerPool.Task {
         case SCORES -> {
           if (item < row.kvHeads()) {
             groups[item].diameter = s.diameter.of(row, item);
+            groups[item].openLength = s.diameter.openLength(row, item);
           } else {
             int chunk = item - row.kvHeads();
             score(chunk / row.chunks(), chunk % row.chunks(), workspace.scratch(thread), s);
@@ -220,27 +228,53 @@ final class CertifiedSelection implements WorkerPool.Task {
       int at = h * stride + first * PAGE_TOKENS;
       int head = kvHead * row.groupHeads() + h;
       int to = head * row.chunks() + chunk;
-      chunkMaximum[to] = AttentionKernels.maximum(target, at, at + count);
-      chunkMagnitude[to] = SelectionKernels.magnitude(target, at, at + count);
+      findExtremes(target, at, count, to, s);
       int weightsAt = head * stride + first * PAGE_TOKENS;
       System.arraycopy(target, at, weights, weightsAt, count);
       chunkSum[to] =
           AttentionKernels.exponentials(
               weights, weightsAt, weightsAt + count, chunkMaximum[to], s.chains);
     }
-    int step = TierLimits.chunkStep(row.chunks());
-    if (chunk % step == 0) {
-      int at = kvHead * row.groupHeads() * stride + first * PAGE_TOKENS;
-      groups[kvHead].limits.sample(
-          chunk / step,
-          weights,
-          at,
-          stride,
-          s.forced,
-          s.residuals,
-          groups[kvHead].stretches,
-          first);
+    sample(kvHead, first, end, s);
+  }
+
+  private void sample(int kvHead, int first, int end, Scratch s) {
+    TierLimits limits = groups[kvHead].limits;
+    int step = TierLimits.step(row.entries());
+    for (int e = (first + step - 1) / step * step; e < end; e += step) {
+      if (s.forced[e - first]) {
+        limits.skip(e / step);
+      } else {
+        limits.sample(
+            e / step,
+            weights,
+            kvHead * row.groupHeads() * stride + e * PAGE_TOKENS,
+            stride,
+            s.residuals,
+            (e - first) * PAGE_TOKENS,
+            groups[kvHead].stretches[e]);
+      }
     }
+  }
+
+  private void findExtremes(float[] target, int at, int count, int to, Scratch s) {
+    int whole = count / FOUR_PAGES * FOUR_PAGES;
+    float largest = Float.NEGATIVE_INFINITY;
+    float magnitude = 0;
+    if (whole > 0) {
+      TierKernels.extremes(target, at, whole, s.extremes);
+      for (int lane = 0; lane < PAGE_TOKENS; lane++) {
+        largest = Math.max(largest, s.extremes[lane]);
+        magnitude = Math.max(magnitude, s.extremes[PAGE_TOKENS + lane]);
+      }
+    }
+    if (whole < count) {
+      largest = Math.max(largest, AttentionKernels.maximum(target, at + whole, at + count));
+      float rest = SelectionKernels.magnitude(target, at + whole, at + count);
+      magnitude = Math.max(magnitude, rest);
+    }
+    chunkMaximum[to] = largest;
+    chunkMagnitude[to] = magnitude;
   }
 
   /** Exact scores of all tokens of some entries, whole pages at a time as dense attention does. */
@@ -304,6 +338,7 @@ final class CertifiedSelection implements WorkerPool.Task {
       TierKernels.copyHalves(
           row.kv().memory(row.layer(), page),
           row.kv().offset(Part.RESIDUALS, row.layer(), page, kvHead),
+          PAGE_TOKENS,
           s.halves,
           (e - first) * PAGE_TOKENS);
     }
@@ -313,7 +348,7 @@ final class CertifiedSelection implements WorkerPool.Task {
   /** Limits of a key/value head's query heads; false if all is to be read in 8 bits. */
   private boolean plan(int kvHead, double epsilon) {
     Group group = groups[kvHead];
-    double most = openLength(kvHead);
+    double most = group.openLength;
     for (int c = 0; c < row.chunks(); c++) {
       most = Math.max(most, longest[kvHead * row.chunks() + c]);
     }
@@ -327,7 +362,9 @@ final class CertifiedSelection implements WorkerPool.Task {
       }
       sum[h] = 0;
       for (int c = 0; c < row.chunks(); c++) {
-        sum[h] += chunkSum[h * row.chunks() + c] * factor(h, c);
+        int at = h * row.chunks() + c;
+        factors[at] = factor(h, c);
+        sum[h] += chunkSum[at] * factors[at];
       }
       // Outputs are not longer than the longest value and what the bound and 4 bits add.
       rounding[h] = row.rounding(magnitude, 3 * most, group.diameter);
@@ -347,38 +384,21 @@ final class CertifiedSelection implements WorkerPool.Task {
   }
 
   private void findLimits(int kvHead) {
-    int step = TierLimits.chunkStep(row.chunks());
-    int samples = (row.chunks() + step - 1) / step;
-    double[] budgets = new double[row.groupHeads()];
+    TierLimits limits = groups[kvHead].limits;
+    int step = TierLimits.step(row.entries());
+    int samples = (row.entries() + step - 1) / step;
+    int firstHead = kvHead * row.groupHeads();
     for (int h = 0; h < row.groupHeads(); h++) {
-      int head = kvHead * row.groupHeads() + h;
-      budgets[h] = limit[head];
       for (int i = 0; i < samples; i++) {
-        factors[h * samples + i] = factor(head, i * step);
+        int chunk = i * step / SelectionRow.CHUNK_ENTRIES;
+        limits.scale(i, h, factors[(firstHead + h) * row.chunks() + chunk]);
       }
     }
     int free = 0;
     for (int e = 0; e < row.entries(); e++) {
       free += forced[e] == 0 ? 1 : 0;
     }
-    groups[kvHead].limits.find(samples, factors, budgets, free, row.valueSize());
-  }
-
-  /** The length of the longest visible value of the open page, of which no mean speaks yet. */
-  private double openLength(int kvHead) {
-    double longestOpen = 0;
-    float[] value = new float[row.valueSize()];
-    for (int e = row.entries() - 1; e >= 0 && row.open(e); e--) {
-      for (int t = 0; t < Integer.bitCount(row.visible(e)); t++) {
-        row.kv().readValue(row.layer(), row.view().page(e), t, kvHead, value, 0);
-        double squares = 0;
-        for (float x : value) {
-          squares += (double) x * x;
-        }
-        longestOpen = Math.max(longestOpen, Math.sqrt(squares));
-      }
-    }
-    return longestOpen;
+    limits.find(samples, limit, firstHead, free, row.valueSize());
   }
 
   private void readAll(int kvHead) {
@@ -450,7 +470,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     int count = (end - first) * PAGE_TOKENS;
     int firstHead = kvHead * row.groupHeads();
     for (int h = 0; h < row.groupHeads(); h++) {
-      float factor = (float) (factor(firstHead + h, chunk) / limits.coarse(h));
+      float factor = (float) (factors[(firstHead + h) * row.chunks() + chunk] / limits.coarse(h));
       int at = (firstHead + h) * stride + first * PAGE_TOKENS;
       if (h == 0) {
         TierKernels.rank(weights, at, count, factor, s.ranks);
@@ -489,7 +509,7 @@ final class CertifiedSelection implements WorkerPool.Task {
         s.farWeights,
         s.squares,
         s.chains);
-    double factor = factor(head, chunk);
+    double factor = factors[head * row.chunks() + chunk];
     TokenKernels.sum16(s.farWeights, 0, end - first, s.pages, 0);
     int to = h * slice.entries() + first;
     for (int p = 0; p < end - first; p++) {

@@ -122,11 +122,11 @@ final class Q8Rounding {
     for (int first = 0; first < size; first += QuantizedKv.GROUP) {
       int squares = 0;
       for (int i = first; i < Math.min(first + QuantizedKv.GROUP, size); i++) {
-        int twice = 2 * ((codes[i] + 128) & 15) - 15;
-        squares += twice * twice;
+        int lost = ((codes[i] + 128) & 15) - 8;
+        squares += lost * lost;
       }
       double scale = Float.float16ToFloat(scales[first / QuantizedKv.GROUP]);
-      sum += scale * scale * squares / 4;
+      sum += scale * scale * squares;
     }
     return sum;
   }

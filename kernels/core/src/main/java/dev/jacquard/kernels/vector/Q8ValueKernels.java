@@ -38,6 +38,9 @@ final class Q8ValueKernels {
   /** Turns a code plus 128 into the code. */
   private static final int SIGNS = 0x80808080;
 
+  /** Turns upper nibbles alone into the code in the middle of the 16 that they stand for. */
+  private static final int MIDDLE_SIGNS = 0x88888888;
+
   /** As many bytes as a vector has floats, but no fewer than a vector can have. */
   private static final VectorSpecies<Byte> CODES =
       VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, Lanes.bits() / 4)));
@@ -177,27 +180,40 @@ final class Q8ValueKernels {
     }
   }
 
-  /** Turns the upper nibbles of a value into codes: {@code 16 · upper − 128}. */
+  /** Codes of one value by its upper plane: what lies in the middle of 16 codes. */
   static void joinUpper(MemorySegment memory, long at, int plane, byte[] codes, int to) {
     int j = 0;
-    for (; j + QUARTER_BYTES <= plane; j += QUARTER_BYTES) {
-      IntVector upper = IntVector.fromMemorySegment(QUARTER, memory, at + j, ORDER);
+    for (; j + WHOLE_BYTES <= plane; j += WHOLE_BYTES) {
+      IntVector upper = IntVector.fromMemorySegment(INT, memory, at + j, ORDER);
       upper
           .lanewise(VectorOperators.LSHL, 4)
           .and(HIGH_NIBBLES)
-          .lanewise(VectorOperators.XOR, SIGNS)
+          .lanewise(VectorOperators.XOR, MIDDLE_SIGNS)
           .reinterpretAsBytes()
           .intoArray(codes, to + j);
       upper
           .and(HIGH_NIBBLES)
-          .lanewise(VectorOperators.XOR, SIGNS)
+          .lanewise(VectorOperators.XOR, MIDDLE_SIGNS)
           .reinterpretAsBytes()
           .intoArray(codes, to + plane + j);
     }
     for (; j < plane; j++) {
       int upper = memory.get(ValueLayout.JAVA_BYTE, at + j);
-      codes[to + j] = (byte) (((upper << 4) & 0xf0) - 128);
-      codes[to + plane + j] = (byte) ((upper & 0xf0) - 128);
+      codes[to + j] = (byte) (((upper << 4) & 0xf0) + 8 - 128);
+      codes[to + plane + j] = (byte) ((upper & 0xf0) + 8 - 128);
+    }
+  }
+
+  /** Copies {@code size} codes. */
+  static void copy(MemorySegment memory, long at, int size, byte[] codes, int to) {
+    int j = 0;
+    for (; j + WHOLE_BYTES <= size; j += WHOLE_BYTES) {
+      IntVector.fromMemorySegment(INT, memory, at + j, ORDER)
+          .reinterpretAsBytes()
+          .intoArray(codes, to + j);
+    }
+    for (; j < size; j++) {
+      codes[to + j] = memory.get(ValueLayout.JAVA_BYTE, at + j);
     }
   }
 

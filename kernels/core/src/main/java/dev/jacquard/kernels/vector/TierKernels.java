@@ -1,18 +1,16 @@
 package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
-import static dev.jacquard.kernels.QuantizedKv.GROUP;
 import static dev.jacquard.kernels.vector.Lanes.FLOAT;
 import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 import static dev.jacquard.kernels.vector.Lanes.ORDER;
 
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.ByteVector;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -23,14 +21,55 @@ import jdk.incubator.vector.VectorSpecies;
 final class TierKernels {
   private static final VectorSpecies<Short> HALVES = ShortVector.SPECIES_128;
 
-  /** As many bytes as a vector has floats, but no fewer than a vector can have. */
-  private static final VectorSpecies<Byte> CODES =
-      VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, Lanes.bits() / 4)));
+  private static final int[] SIXTEENTHS = new int[PAGE_TOKENS];
+
+  static {
+    Arrays.setAll(SIXTEENTHS, i -> i * PAGE_TOKENS);
+  }
+
+  /** Halves that are copied together. */
+  static final int HALVES_STEP = HALVES.length();
 
   /** Added to the root of a sum of squares: what underflow may have taken from it. */
   static final float UNDERFLOW = 0x1p-72f;
 
   private TierKernels() {}
+
+  /**
+   * The largest of {@code scores[from … from + count)}, a multiple of 64, and the magnitude of the
+   * largest that is finite, lane by lane: {@code lanes[0 … 16)} and {@code lanes[16 … 32)}. NaN
+   * where one is NaN.
+   */
+  static void extremes(float[] scores, int from, int count, float[] lanes) {
+    FloatVector infinite = FloatVector.broadcast(FLOAT, Float.NEGATIVE_INFINITY);
+    FloatVector zero = FloatVector.zero(FLOAT);
+    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+      FloatVector m0 = infinite;
+      FloatVector m1 = infinite;
+      FloatVector m2 = infinite;
+      FloatVector m3 = infinite;
+      FloatVector a0 = zero;
+      FloatVector a1 = zero;
+      FloatVector a2 = zero;
+      FloatVector a3 = zero;
+      for (int i = from + lane; i < from + count; i += 4 * PAGE_TOKENS) {
+        FloatVector x0 = FloatVector.fromArray(FLOAT, scores, i);
+        FloatVector x1 = FloatVector.fromArray(FLOAT, scores, i + PAGE_TOKENS);
+        FloatVector x2 = FloatVector.fromArray(FLOAT, scores, i + 2 * PAGE_TOKENS);
+        FloatVector x3 = FloatVector.fromArray(FLOAT, scores, i + 3 * PAGE_TOKENS);
+        m0 = m0.max(x0);
+        m1 = m1.max(x1);
+        m2 = m2.max(x2);
+        m3 = m3.max(x3);
+        a0 = a0.max(x0.abs().blend(zero, x0.eq(infinite)));
+        a1 = a1.max(x1.abs().blend(zero, x1.eq(infinite)));
+        a2 = a2.max(x2.abs().blend(zero, x2.eq(infinite)));
+        a3 = a3.max(x3.abs().blend(zero, x3.eq(infinite)));
+      }
+      m0.max(m1).max(m2.max(m3)).intoArray(lanes, lane);
+      a0.max(a1).max(a2.max(a3)).intoArray(lanes, PAGE_TOKENS + lane);
+    }
+  }
 
   /** Ranks by the first head: {@code ranks[i] = weights[at + i] · factor}. */
   static void rank(float[] weights, int at, int count, float factor, float[] ranks) {
@@ -45,6 +84,19 @@ final class TierKernels {
       FloatVector own = FloatVector.fromArray(FLOAT, weights, at + i).mul(factor);
       FloatVector rank = FloatVector.fromArray(FLOAT, ranks, i);
       rank.blend(own, own.compare(VectorOperators.GT, rank)).intoArray(ranks, i);
+    }
+  }
+
+  /** The same for a block of a sample, whose pages have factors of their own. */
+  static void raiseSample(
+      float[] weights, int at, float[] factors, int factorsAt, float factor, float[] ranks) {
+    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+      FloatVector f = FloatVector.fromArray(FLOAT, factors, factorsAt + lane).mul(factor);
+      for (int i = lane; i < PAGE_TOKENS * PAGE_TOKENS; i += PAGE_TOKENS) {
+        FloatVector own = FloatVector.fromArray(FLOAT, weights, at + i).mul(f);
+        FloatVector rank = FloatVector.fromArray(FLOAT, ranks, i);
+        rank.blend(own, own.compare(VectorOperators.GT, rank)).intoArray(ranks, i);
+      }
     }
   }
 
@@ -114,10 +166,17 @@ final class TierKernels {
     }
   }
 
-  /** Numbers {@code from[at + lanes[i]]} of 16 lanes. */
-  static void gather(float[] from, int at, int[] lanes, float[] target, int to) {
+  /** Numbers {@code from[at + places[i]]} for a multiple of 16 places. */
+  static void gather(float[] from, int at, int[] places, int count, float[] target, int to) {
+    for (int i = 0; i < count; i += FLOATS) {
+      FloatVector.fromArray(FLOAT, from, at, places, i).intoArray(target, to + i);
+    }
+  }
+
+  /** Spreads the 16 numbers of a page: every sixteenth place from {@code to} on. */
+  static void scatter(float[] from, int at, float[] target, int to) {
     for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
-      FloatVector.fromArray(FLOAT, from, at, lanes, lane).intoArray(target, to + lane);
+      FloatVector.fromArray(FLOAT, from, at + lane).intoArray(target, to, SIXTEENTHS, lane);
     }
   }
 
@@ -129,6 +188,8 @@ final class TierKernels {
   static void cost(
       float[] weights,
       int at,
+      float[] factors,
+      int factorsAt,
       float[] ranks,
       float fine,
       float[] residuals,
@@ -154,14 +215,17 @@ final class TierKernels {
       squares
           .sqrt()
           .fma(FloatVector.fromArray(FLOAT, stretches, stretchesAt + lane), sum)
+          .mul(FloatVector.fromArray(FLOAT, factors, factorsAt + lane))
           .intoArray(chains, lane);
     }
   }
 
-  /** Copies 16 halves. */
-  static void copyHalves(MemorySegment memory, long at, short[] target, int to) {
-    ShortVector.fromMemorySegment(HALVES, memory, at, ORDER).intoArray(target, to);
-    ShortVector.fromMemorySegment(HALVES, memory, at + 16, ORDER).intoArray(target, to + 8);
+  /** Copies a multiple of {@link #HALVES_STEP} halves. */
+  static void copyHalves(MemorySegment memory, long at, int count, short[] target, int to) {
+    for (int i = 0; i < count; i += HALVES_STEP) {
+      ShortVector.fromMemorySegment(HALVES, memory, at + (long) i * Short.BYTES, ORDER)
+          .intoArray(target, to + i);
+    }
   }
 
   /** Halves to floats: a plain loop, which the compiler turns into conversion instructions. */
@@ -171,131 +235,16 @@ final class TierKernels {
     }
   }
 
-  /**
-   * Adds rows to sums for 4 queries: {@code code · scale + bias}, times weight. Rows are {@code
-   * size} codes, a multiple of 64, with a scale and a bias for every 32.
-   */
-  static void add4x4(
-      byte[] codes,
-      float[] scales,
-      float[] biases,
-      int size,
-      int rows,
-      float[] weights,
-      int weightsAt,
-      int weightStride,
-      float[] sums,
-      int at) {
-    int groups = size / GROUP;
-    for (int c = 0; c < size; c += 4 * FLOATS) {
-      FloatVector s00 = FloatVector.fromArray(FLOAT, sums, at + c);
-      FloatVector s01 = FloatVector.fromArray(FLOAT, sums, at + c + FLOATS);
-      FloatVector s02 = FloatVector.fromArray(FLOAT, sums, at + c + 2 * FLOATS);
-      FloatVector s03 = FloatVector.fromArray(FLOAT, sums, at + c + 3 * FLOATS);
-      FloatVector s10 = FloatVector.fromArray(FLOAT, sums, at + size + c);
-      FloatVector s11 = FloatVector.fromArray(FLOAT, sums, at + size + c + FLOATS);
-      FloatVector s12 = FloatVector.fromArray(FLOAT, sums, at + size + c + 2 * FLOATS);
-      FloatVector s13 = FloatVector.fromArray(FLOAT, sums, at + size + c + 3 * FLOATS);
-      FloatVector s20 = FloatVector.fromArray(FLOAT, sums, at + 2 * size + c);
-      FloatVector s21 = FloatVector.fromArray(FLOAT, sums, at + 2 * size + c + FLOATS);
-      FloatVector s22 = FloatVector.fromArray(FLOAT, sums, at + 2 * size + c + 2 * FLOATS);
-      FloatVector s23 = FloatVector.fromArray(FLOAT, sums, at + 2 * size + c + 3 * FLOATS);
-      FloatVector s30 = FloatVector.fromArray(FLOAT, sums, at + 3 * size + c);
-      FloatVector s31 = FloatVector.fromArray(FLOAT, sums, at + 3 * size + c + FLOATS);
-      FloatVector s32 = FloatVector.fromArray(FLOAT, sums, at + 3 * size + c + 2 * FLOATS);
-      FloatVector s33 = FloatVector.fromArray(FLOAT, sums, at + 3 * size + c + 3 * FLOATS);
-      for (int t = 0; t < rows; t++) {
-        int code = t * size + c;
-        int group = t * groups + c / GROUP;
-        int last = t * groups + (c + 3 * FLOATS) / GROUP;
-        int second = t * groups + (c + FLOATS) / GROUP;
-        int third = t * groups + (c + 2 * FLOATS) / GROUP;
-        FloatVector v0 =
-            ((FloatVector) ByteVector.fromArray(CODES, codes, code).castShape(FLOAT, 0))
-                .fma(
-                    FloatVector.broadcast(FLOAT, scales[group]),
-                    FloatVector.broadcast(FLOAT, biases[group]));
-        FloatVector v1 =
-            ((FloatVector) ByteVector.fromArray(CODES, codes, code + FLOATS).castShape(FLOAT, 0))
-                .fma(
-                    FloatVector.broadcast(FLOAT, scales[second]),
-                    FloatVector.broadcast(FLOAT, biases[second]));
-        FloatVector v2 =
-            ((FloatVector)
-                    ByteVector.fromArray(CODES, codes, code + 2 * FLOATS).castShape(FLOAT, 0))
-                .fma(
-                    FloatVector.broadcast(FLOAT, scales[third]),
-                    FloatVector.broadcast(FLOAT, biases[third]));
-        FloatVector v3 =
-            ((FloatVector)
-                    ByteVector.fromArray(CODES, codes, code + 3 * FLOATS).castShape(FLOAT, 0))
-                .fma(
-                    FloatVector.broadcast(FLOAT, scales[last]),
-                    FloatVector.broadcast(FLOAT, biases[last]));
-        FloatVector w0 = FloatVector.broadcast(FLOAT, weights[weightsAt + t]);
-        s00 = v0.fma(w0, s00);
-        s01 = v1.fma(w0, s01);
-        s02 = v2.fma(w0, s02);
-        s03 = v3.fma(w0, s03);
-        FloatVector w1 = FloatVector.broadcast(FLOAT, weights[weightsAt + weightStride + t]);
-        s10 = v0.fma(w1, s10);
-        s11 = v1.fma(w1, s11);
-        s12 = v2.fma(w1, s12);
-        s13 = v3.fma(w1, s13);
-        FloatVector w2 = FloatVector.broadcast(FLOAT, weights[weightsAt + 2 * weightStride + t]);
-        s20 = v0.fma(w2, s20);
-        s21 = v1.fma(w2, s21);
-        s22 = v2.fma(w2, s22);
-        s23 = v3.fma(w2, s23);
-        FloatVector w3 = FloatVector.broadcast(FLOAT, weights[weightsAt + 3 * weightStride + t]);
-        s30 = v0.fma(w3, s30);
-        s31 = v1.fma(w3, s31);
-        s32 = v2.fma(w3, s32);
-        s33 = v3.fma(w3, s33);
-      }
-      s00.intoArray(sums, at + c);
-      s01.intoArray(sums, at + c + FLOATS);
-      s02.intoArray(sums, at + c + 2 * FLOATS);
-      s03.intoArray(sums, at + c + 3 * FLOATS);
-      s10.intoArray(sums, at + size + c);
-      s11.intoArray(sums, at + size + c + FLOATS);
-      s12.intoArray(sums, at + size + c + 2 * FLOATS);
-      s13.intoArray(sums, at + size + c + 3 * FLOATS);
-      s20.intoArray(sums, at + 2 * size + c);
-      s21.intoArray(sums, at + 2 * size + c + FLOATS);
-      s22.intoArray(sums, at + 2 * size + c + 2 * FLOATS);
-      s23.intoArray(sums, at + 2 * size + c + 3 * FLOATS);
-      s30.intoArray(sums, at + 3 * size + c);
-      s31.intoArray(sums, at + 3 * size + c + FLOATS);
-      s32.intoArray(sums, at + 3 * size + c + 2 * FLOATS);
-      s33.intoArray(sums, at + 3 * size + c + 3 * FLOATS);
+  /** The same for the first {@code count} of rows of {@code stride} halves, without gaps. */
+  static void toFloats(short[] halves, int stride, int count, int rows, float[] target) {
+    if (stride == count) {
+      toFloats(halves, rows * count, target);
+      return;
     }
-  }
-
-  /** The same for 1 query. */
-  static void add1x1(
-      byte[] codes,
-      float[] scales,
-      float[] biases,
-      int size,
-      int rows,
-      float[] weights,
-      int weightsAt,
-      float[] sums,
-      int at) {
-    int groups = size / GROUP;
-    for (int c = 0; c < size; c += FLOATS) {
-      FloatVector sum = FloatVector.fromArray(FLOAT, sums, at + c);
-      for (int t = 0; t < rows; t++) {
-        int group = t * groups + c / GROUP;
-        sum =
-            ((FloatVector) ByteVector.fromArray(CODES, codes, t * size + c).castShape(FLOAT, 0))
-                .fma(
-                    FloatVector.broadcast(FLOAT, scales[group]),
-                    FloatVector.broadcast(FLOAT, biases[group]))
-                .fma(FloatVector.broadcast(FLOAT, weights[weightsAt + t]), sum);
+    for (int r = 0; r < rows; r++) {
+      for (int i = 0; i < count; i++) {
+        target[r * count + i] = Float.float16ToFloat(halves[r * stride + i]);
       }
-      sum.intoArray(sums, at + c);
     }
   }
 }

@@ -7,20 +7,20 @@ import java.util.Arrays;
 
 /**
  * The weights at which tiers of {@link CertifiedSelection} begin, for the query heads of one
- * key/value head. They are found on a sample: 16 pages, side by side, of up to {@link #MOST_CHUNKS}
- * chunks. A head's limit is moved until what its tiers cost on the sample, times what the sample
- * stands for, fills its budget; heads are moved together, since a token takes the best tier that
- * one of them wants. Nothing here enters the bound, which is summed over all tokens.
+ * key/value head. They are found on a sample of the pages, as far apart as {@link #MOST_PAGES} of
+ * them allow. A head's limit is moved until what its tiers cost on the sample, times what the
+ * sample stands for, fills its budget; heads are moved together, since a token takes the best tier
+ * that one of them wants. Nothing here enters the bound, which is summed over all tokens.
+ *
+ * <p>Pages of the sample stand side by side in blocks of 16: {@code weights[block][head][token · 16
+ * + page]}.
  */
 final class TierLimits {
-  /** Chunks that the sample is taken from, at most. */
-  static final int MOST_CHUNKS = 16;
+  /** Pages of a sample, at most. */
+  private static final int MOST_PAGES = 256;
 
-  /** Numbers of a sample of one head in a chunk: 16 pages of 16 tokens. */
+  /** Numbers of a block of one head: 16 pages of 16 tokens. */
   private static final int BLOCK = PAGE_TOKENS * PAGE_TOKENS;
-
-  /** Distance between the pages of a sample. */
-  private static final int PAGE_STEP = SelectionRow.CHUNK_ENTRIES / PAGE_TOKENS;
 
   /** The share of a budget that is to be filled on the sample; the rest is for its error. */
   private static final double FILLED = 0.92;
@@ -36,19 +36,13 @@ final class TierLimits {
   /** The logarithm of a limit that no weight is above. */
   private static final double NONE_ABOVE = 1;
 
-  private static final int[] LANES = new int[PAGE_TOKENS];
-
-  static {
-    Arrays.setAll(LANES, i -> i * PAGE_STEP * PAGE_TOKENS);
-  }
-
   private final float[] ranks = new float[BLOCK];
   private final float[] chains = new float[PAGE_TOKENS];
   private int heads;
   private float[] weights = {};
-  private final float[] residuals = new float[MOST_CHUNKS * BLOCK];
-  private final float[] stretches = new float[MOST_CHUNKS * PAGE_TOKENS];
-  private final int[] pages = new int[MOST_CHUNKS];
+  private float[] factors = {};
+  private final float[] residuals = new float[MOST_PAGES * PAGE_TOKENS];
+  private final float[] stretches = new float[MOST_PAGES];
   private double[] logs = {};
   private double[] errors = {};
   private double[] steps = {};
@@ -60,7 +54,8 @@ final class TierLimits {
   void reserve(int headCount) {
     heads = headCount;
     if (logs.length < heads) {
-      weights = new float[MOST_CHUNKS * heads * BLOCK];
+      weights = new float[heads * MOST_PAGES * PAGE_TOKENS];
+      factors = new float[heads * MOST_PAGES];
       logs = new double[heads];
       errors = new double[heads];
       steps = new double[heads];
@@ -69,77 +64,71 @@ final class TierLimits {
     }
   }
 
-  /** Chunks from one that is sampled to the next. */
-  static int chunkStep(int chunks) {
-    return (chunks + MOST_CHUNKS - 1) / MOST_CHUNKS;
+  /** Entries from one that is sampled to the next. */
+  static int step(int entries) {
+    return (entries + MOST_PAGES - 1) / MOST_PAGES;
   }
 
   /**
-   * Samples a chunk.
+   * Samples an entry.
    *
    * @param index of the sample
-   * @param all weights of head h at {@code all[at + h · stride …]}, relative to any number
-   * @param forced for each page of the chunk, whether the sample must not have it
-   * @param ofTokens residuals of the chunk's tokens
-   * @param ofPages stretches of its pages, from {@code pageAt} on
+   * @param all weights of the page's tokens: of head h at {@code all[at + h · stride …]}, relative
+   *     to any number
+   * @param ofTokens residuals of the tokens, from {@code tokensAt} on
    */
   void sample(
-      int index,
-      float[] all,
-      int at,
-      int stride,
-      boolean[] forced,
-      float[] ofTokens,
-      float[] ofPages,
-      int pageAt) {
-    for (int t = 0; t < PAGE_TOKENS; t++) {
-      int to = index * BLOCK + t * PAGE_TOKENS;
-      TierKernels.gather(ofTokens, t, LANES, residuals, to);
-      for (int h = 0; h < heads; h++) {
-        int target = (index * heads + h) * BLOCK + t * PAGE_TOKENS;
-        TierKernels.gather(all, at + h * stride + t, LANES, weights, target);
-      }
+      int index, float[] all, int at, int stride, float[] ofTokens, int tokensAt, float stretch) {
+    int lane = index % PAGE_TOKENS;
+    int block = index / PAGE_TOKENS;
+    for (int h = 0; h < heads; h++) {
+      TierKernels.scatter(all, at + h * stride, weights, (block * heads + h) * BLOCK + lane);
     }
-    pages[index] = 0;
-    for (int i = 0; i < PAGE_TOKENS; i++) {
-      stretches[index * PAGE_TOKENS + i] = ofPages[pageAt + i * PAGE_STEP];
-      if (forced[i * PAGE_STEP]) {
-        exclude(index, i);
-      } else {
-        pages[index]++;
-      }
-    }
+    TierKernels.scatter(ofTokens, tokensAt, residuals, block * BLOCK + lane);
+    stretches[index] = stretch;
   }
 
-  private void exclude(int index, int page) {
-    stretches[index * PAGE_TOKENS + page] = 0;
+  /** Leaves a place of the sample empty: all tokens of the entry may have to be read. */
+  void skip(int index) {
+    int lane = index % PAGE_TOKENS;
+    int block = index / PAGE_TOKENS;
     for (int t = 0; t < PAGE_TOKENS; t++) {
-      residuals[index * BLOCK + t * PAGE_TOKENS + page] = 0;
       for (int h = 0; h < heads; h++) {
-        weights[(index * heads + h) * BLOCK + t * PAGE_TOKENS + page] = 0;
+        weights[(block * heads + h) * BLOCK + t * PAGE_TOKENS + lane] = 0;
       }
+      residuals[block * BLOCK + t * PAGE_TOKENS + lane] = 0;
     }
+    stretches[index] = 0;
+  }
+
+  /** What turns the weights of a sample, of a head, into ones relative to the head's largest. */
+  void scale(int index, int h, double factor) {
+    int block = index / PAGE_TOKENS;
+    factors[(block * heads + h) * PAGE_TOKENS + index % PAGE_TOKENS] = (float) factor;
   }
 
   /**
    * Finds the limits.
    *
-   * @param samples chunks that were sampled
-   * @param factors {@code factors[h · samples + i]}: what turns a weight of sample i into one
-   *     relative to the head's largest
-   * @param budgets what tokens may cost each head, in such weights times lengths
+   * @param samples entries that were sampled or skipped
+   * @param firstHead where the heads' budgets begin
+   * @param budgets what tokens may cost each head: weights relative to its largest times lengths
    * @param allPages pages that the sample stands for
    * @param valueSize numbers of a value
    */
-  void find(int samples, double[] factors, double[] budgets, int allPages, int valueSize) {
+  void find(int samples, double[] budgets, int firstHead, int allPages, int valueSize) {
+    int blocks = (samples + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    for (int i = samples; i < blocks * PAGE_TOKENS; i++) {
+      skip(i);
+    }
     int sampled = 0;
     double stretch = 0;
     double residual = 0;
     for (int i = 0; i < samples; i++) {
-      sampled += pages[i];
-      for (int p = 0; p < PAGE_TOKENS; p++) {
-        stretch += stretches[i * PAGE_TOKENS + p];
-        residual += stretches[i * PAGE_TOKENS + p] > 0 ? residuals[i * BLOCK + p] : 0;
+      if (stretches[i] > 0) {
+        sampled++;
+        stretch += stretches[i];
+        residual += residuals[i / PAGE_TOKENS * BLOCK + i % PAGE_TOKENS];
       }
     }
     double coarse = QuantizedKv.coarseValueBytes(valueSize);
@@ -149,16 +138,17 @@ final class TierLimits {
     double scale = sampled == 0 ? 0 : (double) allPages / sampled;
     for (int h = 0; h < heads; h++) {
       double all = scale * stretch * Math.sqrt(PAGE_TOKENS);
-      logs[h] = all > 0 ? Math.min(Math.log(budgets[h] / all), NONE_ABOVE) : -NONE_ABOVE;
+      double budget = budgets[firstHead + h];
+      logs[h] = all > 0 ? Math.min(Math.log(budget / all), NONE_ABOVE) : -NONE_ABOVE;
       slopes[h] = 0.8;
       errors[h] = Double.NaN;
     }
     boolean close = sampled == 0;
     for (int step = 0; step < MOST_STEPS && !close; step++) {
-      measure(samples, factors);
+      measure(blocks);
       close = true;
       for (int h = 0; h < heads; h++) {
-        close &= move(h, Math.log(scale * costs[h] / (FILLED * budgets[h])));
+        close &= move(h, Math.log(scale * costs[h] / (FILLED * budgets[firstHead + h])));
       }
     }
   }
@@ -179,41 +169,39 @@ final class TierLimits {
     return false;
   }
 
-  private void measure(int samples, double[] factors) {
+  private void measure(int blocks) {
     Arrays.fill(costs, 0, heads, 0);
-    for (int i = 0; i < samples; i++) {
+    for (int b = 0; b < blocks; b++) {
+      Arrays.fill(ranks, 0);
       for (int h = 0; h < heads; h++) {
-        float factor = (float) (factors[h * samples + i] * Math.exp(-logs[h]));
-        int at = (i * heads + h) * BLOCK;
-        if (h == 0) {
-          TierKernels.rank(weights, at, BLOCK, factor, ranks);
-        } else {
-          TierKernels.raise(weights, at, BLOCK, factor, ranks);
-        }
+        int i = b * heads + h;
+        float factor = (float) Math.exp(-logs[h]);
+        TierKernels.raiseSample(weights, i * BLOCK, factors, i * PAGE_TOKENS, factor, ranks);
       }
       for (int h = 0; h < heads; h++) {
+        int i = b * heads + h;
         TierKernels.cost(
             weights,
-            (i * heads + h) * BLOCK,
+            i * BLOCK,
+            factors,
+            i * PAGE_TOKENS,
             ranks,
             fine,
             residuals,
-            i * BLOCK,
+            b * BLOCK,
             stretches,
-            i * PAGE_TOKENS,
+            b * PAGE_TOKENS,
             chains);
-        double cost = 0;
         for (float chain : chains) {
-          cost += chain;
+          costs[h] += chain;
         }
-        costs[h] += cost * factors[h * samples + i];
       }
     }
   }
 
   /** Lowers a head's limit after it turned out to cost {@code excess} times its budget. */
   void lower(int h, double excess) {
-    logs[h] -= 2 * Math.log(excess) + 0.05;
+    logs[h] -= 1.5 * Math.log(excess) + 0.02;
   }
 
   /** The least weight, relative to a head's largest, that is read in 4 bits. */

@@ -6,47 +6,52 @@ import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
 
 /**
  * Reads the values that a slice of {@link dev.jacquard.kernels.Exactness.Certified} names, whose
  * scores are known. Values in 8 bits, in 4 bits and page means become rows of bytes with scales,
- * page by page in the order of the view, and are added up together for all heads: a value in 4 bits
- * is {@code 16 · upper − 128}, and 7.5 scales are added to it in the kernel. Buffers of one thread.
+ * page by page in the order of the view, and the kernels of dense attention add them up for all
+ * heads. Buffers of one thread.
  */
 final class TierReader {
   /** Rows that are added together: they stay in the first-level cache. */
   private static final int ROWS = 64;
 
-  /** What the middle of 16 codes is more than the first. */
-  private static final float MIDDLE = 7.5f;
-
   private final float[] chains = new float[VectorMath.EXP_CHAINS];
+
+  /** The token of each row, in the order of its slice's scores. */
   private final int[] tokens = new int[ROWS];
-  private final boolean[] mean = new boolean[ROWS];
+
+  /** Rows that are page means, and the entries of these pages. */
+  private final int[] meanRows = new int[ROWS];
+
+  private final int[] meanEntries = new int[ROWS];
   private int rows;
+  private int means;
   private byte[] codes = {};
+  private short[] halves = {};
   private float[] scales = {};
-  private float[] biases = {};
   private float[] weights = {};
   private float[] sums = {};
   private float[] total = {};
   private float[] maxima = {};
-
   private int size;
   private int groups;
+  private int halvesStride;
   private int heads;
 
   private void reserve(SelectionRow row) {
     heads = row.groupHeads();
     size = Q8ValueKernels.filled(row.valueSize());
     groups = size / QuantizedKv.GROUP;
+    int step = TierKernels.HALVES_STEP;
+    halvesStride = (groups + step - 1) / step * step;
     if (codes.length < ROWS * size + Long.BYTES) {
       codes = new byte[ROWS * size + Long.BYTES];
-      scales = new float[ROWS * groups];
-      biases = new float[ROWS * groups];
+      halves = new short[ROWS * halvesStride];
+      scales = new float[ROWS * halvesStride];
     }
     if (weights.length < heads * ROWS) {
       weights = new float[heads * ROWS];
@@ -77,7 +82,7 @@ final class TierReader {
     Arrays.fill(total, 0, heads, 0);
     findMaxima(row, slice, first, end);
     rows = 0;
-    Arrays.fill(biases, 0);
+    means = 0;
     for (int e = first; e < end; e++) {
       int seen = row.visible(e);
       int fine = slice.fine()[e] & seen;
@@ -117,9 +122,6 @@ final class TierReader {
 
   /** Adds what an entry's page gives to the rows. */
   private void take(SelectionRow row, int kvHead, int e, int fine, int coarse, boolean far) {
-    if ((fine | coarse) == 0 && !far) {
-      return;
-    }
     Q8KvStorage kv = row.kv();
     int page = row.view().page(e);
     MemorySegment memory = kv.memory(row.layer(), page);
@@ -130,45 +132,27 @@ final class TierReader {
     for (int rest = fine | coarse; rest != 0; rest &= rest - 1) {
       int t = Integer.numberOfTrailingZeros(rest);
       long from = planes + 2L * plane * t;
-      readScales(memory, scalesAt + (long) scaleBytes * t, scaleBytes / Short.BYTES);
+      // May read scales of the next token, or what storage has behind them.
+      TierKernels.copyHalves(
+          memory, scalesAt + (long) scaleBytes * t, halvesStride, halves, rows * halvesStride);
       if ((fine >> t & 1) != 0) {
         Q8ValueKernels.join(memory, from, plane, 1, codes, rows * size, size);
       } else {
         Q8ValueKernels.joinUpper(memory, from, plane, codes, rows * size);
-        bias();
       }
-      tokens[rows] = e * PAGE_TOKENS + t;
-      mean[rows] = false;
-      rows++;
+      tokens[rows++] = e * PAGE_TOKENS + t;
     }
     if (far) {
-      long numbers = kv.offset(Part.MEAN_NUMBERS, row.layer(), page, kvHead);
-      float scale = Float.float16ToFloat(memory.get(Q8KvStorage.HALF, numbers));
-      Arrays.fill(scales, rows * groups, (rows + 1) * groups, scale);
-      MemorySegment.copy(
-          memory,
-          ValueLayout.JAVA_BYTE,
-          kv.offset(Part.MEANS, row.layer(), page, kvHead),
-          codes,
-          rows * size,
-          row.valueSize());
-      tokens[rows] = e;
-      mean[rows] = true;
-      rows++;
-    }
-  }
-
-  private void readScales(MemorySegment memory, long at, int count) {
-    int to = rows * groups;
-    for (int g = 0; g < count; g++) {
-      scales[to + g] =
-          Float.float16ToFloat(memory.get(Q8KvStorage.HALF, at + (long) g * Short.BYTES));
-    }
-  }
-
-  private void bias() {
-    for (int g = rows * groups; g < (rows + 1) * groups; g++) {
-      biases[g] = MIDDLE * scales[g];
+      short scale =
+          memory.get(Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, row.layer(), page, kvHead));
+      for (int g = 0; g < groups; g++) {
+        halves[rows * halvesStride + g] = scale;
+      }
+      long means8 = kv.offset(Part.MEANS, row.layer(), page, kvHead);
+      Q8ValueKernels.copy(memory, means8, row.valueSize(), codes, rows * size);
+      meanRows[means] = rows;
+      meanEntries[means++] = e;
+      tokens[rows++] = e * PAGE_TOKENS;
     }
   }
 
@@ -176,36 +160,40 @@ final class TierReader {
     if (rows == 0) {
       return;
     }
+    TierKernels.toFloats(halves, halvesStride, groups, rows, scales);
     for (int h = 0; h < heads; h++) {
       weigh(slice, h);
     }
     int h = 0;
-    for (; h + 4 <= heads; h += 4) {
-      TierKernels.add4x4(
-          codes, scales, biases, size, rows, weights, h * ROWS, ROWS, sums, h * size);
+    for (; h + 8 <= heads; h += 8) {
+      Q8ValueKernels.add8x2(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
+    }
+    if (h + 4 <= heads) {
+      Q8ValueKernels.add4x4(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
+      h += 4;
     }
     for (; h < heads; h++) {
-      TierKernels.add1x1(codes, scales, biases, size, rows, weights, h * ROWS, sums, h * size);
+      Q8ValueKernels.add1x4(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
     }
-    Arrays.fill(biases, 0, rows * groups, 0);
     rows = 0;
+    means = 0;
   }
 
   private void weigh(PageSelection.Slice slice, int h) {
     float[] scores = Objects.requireNonNull(slice.scores());
-    int scoresAt = h * slice.scoreStride();
     int at = h * ROWS;
-    for (int r = 0; r < rows; r++) {
-      weights[at + r] = mean[r] ? Float.NEGATIVE_INFINITY : scores[scoresAt + tokens[r]];
-    }
     int whole = (rows + VectorMath.EXP_CHAINS - 1) / VectorMath.EXP_CHAINS * VectorMath.EXP_CHAINS;
+    Arrays.fill(tokens, rows, whole, tokens[0]);
+    TierKernels.gather(scores, h * slice.scoreStride(), tokens, whole, weights, at);
     Arrays.fill(weights, at + rows, at + whole, Float.NEGATIVE_INFINITY);
+    for (int i = 0; i < means; i++) {
+      weights[at + meanRows[i]] = Float.NEGATIVE_INFINITY;
+    }
     float sum = AttentionKernels.exponentials(weights, at, at + whole, maxima[h], chains);
-    for (int r = 0; r < rows; r++) {
-      if (mean[r]) {
-        weights[at + r] = slice.far()[h * slice.entries() + tokens[r]];
-        sum += weights[at + r];
-      }
+    for (int i = 0; i < means; i++) {
+      float far = slice.far()[h * slice.entries() + meanEntries[i]];
+      weights[at + meanRows[i]] = far;
+      sum += far;
     }
     total[h] += sum;
   }

@@ -99,7 +99,7 @@ final class TokenKernels {
     }
   }
 
-  /** Expands a value in its upper 4 bits: {@code scale · (16·upper + 7.5 − 128)}. */
+  /** Expands a value in its upper 4 bits: {@code scale · (16·upper + 8 − 128)}. */
   static void expandCoarse(
       MemorySegment memory, long planes, long scales, int size, float[] target, int to) {
     if (size % (2 * CHAINS) == 0) {
@@ -178,7 +178,7 @@ final class TokenKernels {
       ByteVector code = upper.and((byte) 0xF0).lanewise(VectorOperators.XOR, (byte) 0x80);
       for (int part = 0; part < CODE_COUNT / FLOATS; part++) {
         ((FloatVector) code.convertShape(VectorOperators.B2F, FLOAT, part))
-            .add(7.5f)
+            .add(8)
             .mul(scale)
             .intoArray(target, to + first + i + part * FLOATS);
       }

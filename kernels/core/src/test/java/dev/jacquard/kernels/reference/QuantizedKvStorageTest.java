@@ -102,7 +102,7 @@ class QuantizedKvStorageTest {
     float[] coarse = new float[VALUE];
     storage.readCoarseValue(0, 0, 0, 0, coarse, 0);
     for (int i = 0; i < 32; i++) {
-      assertEquals(Math.floorDiv(127 - 8 * i, 16) * 16 + 7.5f, coarse[i]);
+      assertEquals(Math.floorDiv(127 - 8 * i, 16) * 16 + 8, coarse[i]);
     }
     double lost = distance(value(0, 0, 0), coarse);
     assertEquals(lost, storage.residual(0, 0, 0, 0), lost / 1024);

@@ -111,7 +111,7 @@ public final class NaiveQuantization {
       double scale = half((float) largest / 127);
       for (int i = group; i < end; i++) {
         int unsigned = code(x[i], scale) + 128;
-        y[i] = scale * (coarse ? unsigned / 16 * 16 + 7.5 - 128 : unsigned - 128);
+        y[i] = scale * (coarse ? unsigned / 16 * 16 + 8 - 128 : unsigned - 128);
       }
     }
     return y;

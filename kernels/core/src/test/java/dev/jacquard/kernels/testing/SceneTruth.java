@@ -175,8 +175,9 @@ public final class SceneTruth {
   }
 
   /**
-   * What bounds are relative to, for the row at {@code position}: the largest distance between
-   * tokens of the four closed pages with the largest spreads.
+   * What bounds are relative to, for the row at {@code position}: among the tokens of the four
+   * closed pages with the largest spreads, the longest of the ways from the first to the farthest,
+   * from there to the farthest, and once more.
    */
   double breadth(int position) {
     List<Integer> closed = new ArrayList<>();
@@ -187,9 +188,21 @@ public final class SceneTruth {
     }
     closed.sort(Comparator.comparingDouble(e -> -halfSpread(e)));
     List<Integer> widest = closed.subList(0, Math.min(4, closed.size()));
-    List<NaiveQuantization.Token> candidates =
-        tokens.stream().filter(t -> widest.contains(t.entry)).map(Seen::token).toList();
-    return Math.max(diameter(candidates, 0), widest.isEmpty() ? 0 : halfSpread(widest.getFirst()));
+    List<double[]> candidates =
+        widest.stream()
+            .flatMap(e -> tokens.stream().filter(t -> t.entry == e).map(t -> t.token.value()))
+            .toList();
+    double largest = widest.isEmpty() ? 0 : halfSpread(widest.getFirst());
+    double[] from = widest.isEmpty() ? new double[0] : candidates.getFirst();
+    for (int way = 0; way < 3; way++) {
+      double[] start = from;
+      from =
+          candidates.stream()
+              .max(Comparator.comparingDouble(to -> NaiveQuantization.distance(start, to)))
+              .orElse(start);
+      largest = Math.max(largest, NaiveQuantization.distance(start, from));
+    }
+    return largest;
   }
 
   /** The spread as it is stored, by which pages are compared. */

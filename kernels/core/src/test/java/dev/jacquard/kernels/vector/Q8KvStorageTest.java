@@ -182,7 +182,7 @@ class Q8KvStorageTest {
     int upper = (channel < plane ? both : both >> 4) & 15;
     int group = token * ((size + 31) / 32) + channel / 32;
     return half(layer, page, kv.offset(Part.VALUE_SCALES, layer, page, head) + 2L * group)
-        * (16 * upper + 7.5f - 128);
+        * (16 * upper + 8 - 128);
   }
 
   private double[] sketch(int layer, int page, int token, int head) {

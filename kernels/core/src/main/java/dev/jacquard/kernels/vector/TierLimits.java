@@ -23,12 +23,15 @@ final class TierLimits {
   private static final int BLOCK = PAGE_TOKENS * PAGE_TOKENS;
 
   /** The share of a budget that is to be filled on the sample; the rest is for its error. */
-  private static final double FILLED = 0.92;
+  private static final double FILLED = 0.9;
 
-  private static final int MOST_STEPS = 12;
+  private static final int MOST_STEPS = 7;
 
   /** How close, in nats, a cost is to what it should be. */
-  private static final double CLOSE = 0.02;
+  private static final double CLOSE = 0.03;
+
+  /** Nats that a limit is moved for each nat of its error: more than they change the cost. */
+  private static final double GAIN = 1.3;
 
   /** What a token at a limit costs of its weight times the stretch of its page, about. */
   private static final double MARGINAL = 0.5;
@@ -44,9 +47,6 @@ final class TierLimits {
   private final float[] residuals = new float[MOST_PAGES * PAGE_TOKENS];
   private final float[] stretches = new float[MOST_PAGES];
   private double[] logs = {};
-  private double[] errors = {};
-  private double[] steps = {};
-  private double[] slopes = {};
   private double[] costs = {};
   private float fine;
 
@@ -57,9 +57,6 @@ final class TierLimits {
       weights = new float[heads * MOST_PAGES * PAGE_TOKENS];
       factors = new float[heads * MOST_PAGES];
       logs = new double[heads];
-      errors = new double[heads];
-      steps = new double[heads];
-      slopes = new double[heads];
       costs = new double[heads];
     }
   }
@@ -140,8 +137,6 @@ final class TierLimits {
       double all = scale * stretch * Math.sqrt(PAGE_TOKENS);
       double budget = budgets[firstHead + h];
       logs[h] = all > 0 ? Math.min(Math.log(budget / all), NONE_ABOVE) : -NONE_ABOVE;
-      slopes[h] = 0.8;
-      errors[h] = Double.NaN;
     }
     boolean close = sampled == 0;
     for (int step = 0; step < MOST_STEPS && !close; step++) {
@@ -153,20 +148,16 @@ final class TierLimits {
     }
   }
 
-  /** Moves a head's limit by the secant through its last two errors; whether it stays. */
+  /**
+   * Moves a head's limit towards its budget; whether it is close. A head that costs too little
+   * although its limit is high reads what others want; it is left alone.
+   */
   private boolean move(int h, double error) {
-    if (Math.abs(error) < CLOSE || (error < 0 && logs[h] >= NONE_ABOVE)) {
+    if (error < 0 && logs[h] >= NONE_ABOVE) {
       return true;
     }
-    double slope = (error - errors[h]) / steps[h];
-    if (slope > 0 && slope < 10) {
-      slopes[h] = Math.clamp(slope, 0.2, 2);
-    }
-    double from = logs[h];
-    logs[h] = Math.min(from - Math.clamp(error / slopes[h], -3, 3), NONE_ABOVE);
-    errors[h] = error;
-    steps[h] = logs[h] - from;
-    return false;
+    logs[h] = Math.min(logs[h] - Math.clamp(GAIN * error, -3, 3), NONE_ABOVE);
+    return Math.abs(error) < CLOSE;
   }
 
   private void measure(int blocks) {

@@ -37,8 +37,9 @@ public interface ModelFile extends AutoCloseable {
   long bytes();
 
   /**
-   * A short name of the content (sizes, times, sampled bytes), to key caches with: two files with
-   * equal fingerprints can be taken for the same.
+   * A short name of the content, to key caches with: sizes, all metadata and tensor declarations,
+   * and bytes sampled from every tensor. Name, place and time of the file do not count, so a copy
+   * has the same; two files with equal fingerprints can be taken for the same.
    */
   String fingerprint();
 

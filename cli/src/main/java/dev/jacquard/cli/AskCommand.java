@@ -5,6 +5,7 @@ import dev.jacquard.context.ContextFeeder.Fed;
 import dev.jacquard.context.ContextPlanner;
 import dev.jacquard.context.ContextTree;
 import dev.jacquard.context.ContextTree.ResidentFile;
+import dev.jacquard.context.SectionCutter;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.repository.LexicalRanking;
 import dev.jacquard.repository.Repository;
@@ -80,11 +81,21 @@ final class AskCommand implements Callable<Integer> {
       List<SkippedPath> skipped,
       List<String> unread) {}
 
+  /** Tokens in the session at the end, and what their keys and values take. */
+  record Resident(int tokens, long bytes, double bytesPerToken) {
+    static Resident of(Model model, Session session) {
+      long bytes = model.cachedBytes();
+      return new Resident(session.position(), bytes, (double) bytes / session.position());
+    }
+  }
+
   /** The JSON document. */
   record Document(
       String text,
       String question,
       ContextDocument context,
+      double secondsToFirstToken,
+      Resident resident,
       String finishReason,
       String model,
       String backend,
@@ -149,8 +160,21 @@ final class AskCommand implements Callable<Integer> {
   private List<String> pins = List.of();
 
   @Option(
+      names = "--recompute",
+      paramLabel = "N",
+      converter = Numbers.NotNegative.class,
+      description =
+          "How many of the first tokens of each indexed section are computed anew: more of them are"
+              + " closer to a context that is computed as a whole, and slower (default: "
+              + Session.RECOMPUTED
+              + ").")
+  private int recomputed = Session.RECOMPUTED;
+
+  @Option(
       names = "--show-files",
-      description = "Say which files were placed, how many tokens they have, and why.")
+      description =
+          "Say which files were placed, how many tokens they have, and why; --verbose does so"
+              + " too.")
   private boolean showFiles;
 
   @Option(
@@ -185,7 +209,11 @@ final class AskCommand implements Callable<Integer> {
         Session session = model.newSession(run.attention())) {
       int[] asked = model.tokenizer().encode(asked(), Tokenizer.Options.PLAIN);
       ContextTree tree =
-          new ContextPlanner(model.tokenizer(), room(model, asked.length), Set.copyOf(pins))
+          new ContextPlanner(
+                  model.tokenizer(),
+                  SectionCutter.of(model),
+                  room(model, asked.length),
+                  Set.copyOf(pins))
               .plan(repository, ranking.rank());
       long started = System.nanoTime();
       Fed fed = feed(model, session, tree);
@@ -257,7 +285,7 @@ final class AskCommand implements Callable<Integer> {
     Path stored = storeFlags.folder();
     KvStore store = Files.isDirectory(stored) ? model.store(stored, storeFlags.maxBytes()) : null;
     Fed fed =
-        new ContextFeeder(model, store)
+        new ContextFeeder(model, store, recomputed)
             .feed(
                 session,
                 tree,
@@ -273,7 +301,7 @@ final class AskCommand implements Callable<Integer> {
     for (String message : context.unread()) {
       terminal.note("jacquard: not placed: " + message);
     }
-    if (!showFiles) {
+    if (!showFiles && !terminal.verbose()) {
       return;
     }
     for (PlacedFile file : context.placed()) {
@@ -313,10 +341,11 @@ final class AskCommand implements Callable<Integer> {
         new GenerationRequest(
             Arrays.stream(asked).boxed().toList(), limit, sampling, stops, false, null, 0);
     Reply reply = Reply.read(session, request, terminal, "reading the question", !json, id -> "");
-    return finish(model, usedSeed, context, reply);
+    return finish(model, usedSeed, context, Resident.of(model, session), reply);
   }
 
-  private int finish(Model model, long usedSeed, ContextDocument context, Reply reply) {
+  private int finish(
+      Model model, long usedSeed, ContextDocument context, Resident resident, Reply reply) {
     GenerationStatistics statistics = reply.finished().statistics();
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
     String reason = reply.reason();
@@ -327,6 +356,8 @@ final class AskCommand implements Callable<Integer> {
                   reply.text(),
                   question,
                   context,
+                  context.seconds() + statistics.prefill().seconds(),
+                  resident,
                   reason,
                   String.valueOf(model.file().path().getFileName()),
                   model.backend().name(),
@@ -341,13 +372,14 @@ final class AskCommand implements Callable<Integer> {
     }
     terminal.note(
         terminal.dim(
-            "%d of %d files, %d tokens (%d stored) in %s s | prefill %s | decode %s | %s/token | %s | %s"
+            "%d of %d files, %d tokens (%d stored) in %s s | %s a token resident | prefill %s | decode %s | %s/token | %s | %s"
                 .formatted(
                     context.placed().size(),
                     context.files(),
                     context.tokens(),
                     context.storedTokens(),
                     Format.significant(context.seconds()),
+                    Format.bytes(Math.round(resident.bytesPerToken())),
                     Format.speed(statistics.prefill()),
                     Format.speed(statistics.decode()),
                     Format.bytes(statistics.bytesPerToken()),

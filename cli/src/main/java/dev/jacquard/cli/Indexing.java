@@ -1,6 +1,7 @@
 package dev.jacquard.cli;
 
-import dev.jacquard.context.ContextPlanner;
+import dev.jacquard.context.FileSection;
+import dev.jacquard.context.SectionCutter;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.repository.Repository;
@@ -28,6 +29,7 @@ final class Indexing {
   private final KvStore store;
   private final Repository repository;
   private final Terminal terminal;
+  private final SectionCutter cutter;
   private final long totalBytes;
   private final AtomicInteger next = new AtomicInteger();
   private final List<SkippedPath> skipped;
@@ -46,6 +48,7 @@ final class Indexing {
     this.store = store;
     this.repository = repository;
     this.terminal = terminal;
+    cutter = SectionCutter.of(model);
     skipped = new ArrayList<>(repository.skipped());
     totalBytes = repository.files().stream().mapToLong(RepositoryFile::bytes).sum();
   }
@@ -112,16 +115,27 @@ final class Indexing {
       skip(file, "was edited or removed while the folder was read; run the command again");
       return;
     }
-    int[] ids = ContextPlanner.ids(model.tokenizer(), file, text);
+    List<FileSection> sections = cutter.cut(file, text);
     int lead = model.lead().length;
-    if (ids.length > model.context() - lead) {
-      skip(
-          file,
-          "has %d tokens, more than the context of %d".formatted(ids.length, model.context()));
-      return;
+    for (FileSection section : sections) {
+      if (section.ids().length > model.context() - lead) {
+        skip(
+            file,
+            "has a part of %d tokens, more than the context of %d; raise --ctx-size"
+                .formatted(section.ids().length, model.context()));
+        return;
+      }
     }
-    Optional<StoredFile> found = store.find(model.lead(), ids);
-    add(file, found.orElseGet(() -> model.store(store, ids)), found.isEmpty());
+    boolean isNew = false;
+    for (FileSection section : sections) {
+      if (Thread.currentThread().isInterrupted()) {
+        return;
+      }
+      Optional<StoredFile> found = store.find(model.lead(), section.ids());
+      isNew |= found.isEmpty();
+      add(found.orElseGet(() -> model.store(store, section.ids())), found.isEmpty());
+    }
+    done(file, isNew);
   }
 
   private synchronized void skip(RepositoryFile file, String reason) {
@@ -130,13 +144,19 @@ final class Indexing {
     showProgress();
   }
 
-  private synchronized void add(RepositoryFile file, StoredFile entry, boolean isNew) {
+  private synchronized void add(StoredFile section, boolean isNew) {
+    tokens += section.tokens();
+    bytes += section.bytes();
+    if (isNew) {
+      computedTokens += section.tokens();
+    }
+    showProgress();
+  }
+
+  private synchronized void done(RepositoryFile file, boolean isNew) {
     textBytes += file.bytes();
-    tokens += entry.tokens();
-    bytes += entry.bytes();
     if (isNew) {
       computed++;
-      computedTokens += entry.tokens();
       computedTextBytes += file.bytes();
     } else {
       stored++;

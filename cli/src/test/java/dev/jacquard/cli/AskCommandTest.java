@@ -71,6 +71,11 @@ class AskCommandTest {
     assertEquals("far.txt", pinned.get("path").asText());
     assertTrue(pinned.get("pinned").asBoolean());
     assertEquals("dense", document.get("attention").get("class").asText());
+    assertTrue(document.get("seconds_to_first_token").asDouble() > 0);
+    JsonNode resident = document.get("resident");
+    assertTrue(resident.get("tokens").asInt() > context.get("tokens").asInt());
+    assertTrue(
+        resident.get("bytes_per_token").asDouble() >= 4096, "8 layers, 2 heads of 64 in 16 bits");
     assertEquals(8, document.get("decode").get("tokens").asInt() + 1);
   }
 
@@ -82,6 +87,7 @@ class AskCommandTest {
         new ObjectMapper().readTree(ask("Who moves the shuttle?", "--json").out()).get("context");
     assertEquals(0, context.get("computed_tokens").asInt());
     assertEquals(context.get("tokens").asInt(), context.get("stored_tokens").asInt());
+    assertEquals(ExitCode.OK, ask("Who moves the shuttle?", "--recompute", "0").code());
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -33,7 +35,8 @@ class IndexCommandTest {
     Files.writeString(folder.resolve("Two.java"), "class Two { String s = \"zwei\"; }\n");
     Files.writeString(folder.resolve("notes.txt"), "Some notes, no code.\n");
     Files.writeString(folder.resolve("empty.txt"), "");
-    Files.writeString(folder.resolve("long.txt"), "A long text. ".repeat(100));
+    String line = IntStream.range(1000, 1300).mapToObj(String::valueOf).collect(joining(" "));
+    Files.writeString(folder.resolve("wide.txt"), line); // has several sections
     Files.write(folder.resolve("image.bin"), new byte[] {0, 1, 2, 3});
   }
 
@@ -63,28 +66,55 @@ class IndexCommandTest {
   @Test
   void storesEachFileOnce() throws IOException {
     JsonNode first = index();
-    assertCounts(3, 0, first);
+    assertCounts(4, 0, first);
     assertTrue(first.get("computed_tokens").asInt() > 30, first.toPrettyString());
     assertEquals(first.get("tokens"), first.get("computed_tokens"));
     assertEquals(first.get("bytes"), first.get("store").get("bytes"));
-    assertEquals(3, first.get("store").get("files").asInt());
+    int sections = first.get("store").get("files").asInt();
+    assertTrue(sections > 5, "wide.txt has several sections: " + first.toPrettyString());
     List<String> skipped =
         first.get("skipped").valueStream().map(s -> s.get("path").asText()).toList();
-    assertEquals(List.of("empty.txt", "image.bin", "long.txt"), skipped);
-    String reason = first.get("skipped").get(2).get("reason").asText();
-    assertTrue(reason.contains("more than the context of 256"), reason);
+    assertEquals(List.of("empty.txt", "image.bin"), skipped);
 
     JsonNode second = index();
-    assertCounts(0, 3, second);
+    assertCounts(0, 4, second);
     assertEquals(first.get("tokens"), second.get("tokens"));
     assertEquals(0, second.get("computed_tokens").asInt());
 
     Files.writeString(folder.resolve("Two.java"), "class Two { String s = \"deux\"; }\n");
-    assertCounts(1, 2, index());
+    assertCounts(1, 3, index());
 
     // A path is part of what the model reads.
     Files.move(folder.resolve("a/One.java"), folder.resolve("One.java"));
-    assertCounts(1, 2, index());
+    assertCounts(1, 3, index());
+  }
+
+  @Test
+  void ofALongFileOnlyTheSectionThatWasEditedIsComputed() throws IOException {
+    StringBuilder source = new StringBuilder("class Long {\n");
+    for (int i = 0; i < 60; i++) {
+      source.append("  int m%d() {\n    return %d + 1;\n  }\n\n".formatted(i, 1000 + i));
+    }
+    source.append("}\n");
+    Files.writeString(folder.resolve("Long.java"), source);
+    JsonNode first = index();
+    Files.writeString(
+        folder.resolve("Long.java"), source.toString().replace("1059 + 1", "1059 + 2"));
+    JsonNode second = index();
+    assertCounts(1, 4, second);
+    assertTrue(
+        second.get("computed_tokens").asInt() < first.get("tokens").asInt() / 4,
+        second.toPrettyString());
+  }
+
+  @Test
+  void aContextThatIsSmallerThanASectionIsNamed() throws IOException {
+    JsonNode document = index("-c", "64");
+    JsonNode skipped = document.get("skipped").get(2);
+    assertEquals("wide.txt", skipped.get("path").asText());
+    assertTrue(
+        skipped.get("reason").asText().contains("more than the context of 64"),
+        document.toPrettyString());
   }
 
   @Test
@@ -93,19 +123,19 @@ class IndexCommandTest {
     try (Stream<Path> files = Files.list(store)) {
       Files.write(files.findFirst().orElseThrow(), new byte[100]);
     }
-    assertCounts(1, 2, index());
-    assertCounts(0, 3, index());
+    assertCounts(1, 3, index());
+    assertCounts(0, 4, index());
   }
 
   @Test
   void aSmallStoreLetsFilesGoAndSaysSo() throws IOException {
     long bytes = index().get("bytes").asLong();
     Outcome cleared = run("--clear");
-    assertEquals(3, new ObjectMapper().readTree(cleared.out()).get("files").asInt());
+    int files = new ObjectMapper().readTree(cleared.out()).get("files").asInt();
     JsonNode document = index("--store-size", String.valueOf(bytes - 1));
-    assertCounts(3, 0, document);
+    assertCounts(4, 0, document);
     assertEquals(1, document.get("store").get("evicted").asInt());
-    assertEquals(2, document.get("store").get("files").asInt());
+    assertEquals(files - 1, document.get("store").get("files").asInt());
 
     Outcome outcome = run(folder.toString(), "--store-size", "1KB");
     assertEquals(ExitCode.FAILED, outcome.code());
@@ -118,13 +148,13 @@ class IndexCommandTest {
         Outcome.of("index", folder.toString(), "--store", store.toString(), "-m", MODEL);
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     assertTrue(
-        outcome.out().startsWith("3 of 5 files: 3 computed, 0 were stored already\n"),
+        outcome.out().startsWith("4 of 5 files: 4 computed, 0 were stored already\n"),
         outcome.out());
     assertTrue(outcome.out().contains("skipped image.bin: it is binary\n"), outcome.out());
     assertTrue(outcome.out().contains("skipped empty.txt: it is empty\n"), outcome.out());
 
     outcome = Outcome.of("index", "--list", "--store", store.toString());
-    assertTrue(outcome.out().startsWith(store + ": 3 files, "), outcome.out());
+    assertTrue(outcome.out().matches("(?s)\\Q" + store + "\\E: \\d+ files, .*"), outcome.out());
     outcome = Outcome.of("index", "--clear", "--store", store.toString());
     assertTrue(outcome.out().endsWith(" removed\n"), outcome.out());
     outcome = Outcome.of("index", "--list", "--store", store.toString());

@@ -11,8 +11,8 @@ import java.util.HexFormat;
 
 /**
  * Names the weights that bases were made for: a SHA-256 over names, formats and shapes of all
- * tensors and samples of their bytes. Unlike {@link ModelFile#fingerprint} it knows nothing of the
- * file's time and place, so that a copy of the model has the same.
+ * tensors and samples of their bytes. Unlike {@link ModelFile#fingerprint} it does not look at the
+ * metadata: a model with another chat template has the same bases.
  */
 final class ModelKey {
   private static final int SAMPLES = 4;

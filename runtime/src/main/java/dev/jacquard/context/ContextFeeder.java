@@ -10,7 +10,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Feeds a session with a context tree: each file begins a page, pins are set, stored files placed.
+ * Feeds a session with a context tree: each section of a file begins a page, pins are set, stored
+ * sections placed.
  */
 public final class ContextFeeder {
   /** Files are computed in pieces, between which the caller is told and may end it. */
@@ -34,15 +35,18 @@ public final class ContextFeeder {
 
   private final Model model;
   private final @Nullable KvStore store;
+  private final int recomputed;
 
   /**
    * A feeder.
    *
    * @param store of this model, or null: then everything is computed
+   * @param recomputed how many of the first tokens of each stored section are computed
    */
-  public ContextFeeder(Model model, @Nullable KvStore store) {
+  public ContextFeeder(Model model, @Nullable KvStore store, int recomputed) {
     this.model = model;
     this.store = store;
+    this.recomputed = recomputed;
   }
 
   /**
@@ -57,14 +61,16 @@ public final class ContextFeeder {
     int computed = 0;
     int stored = 0;
     for (ResidentFile file : tree.files()) {
-      session.startPage();
-      Optional<StoredFile> found = find(file);
-      if (found.isPresent() && store != null) {
-        session.place(store, found.get());
-        stored += file.ids().length;
-      } else {
-        compute(session, file.ids(), base, tree.tokens(), progress);
-        computed += file.ids().length;
+      for (FileSection section : file.sections()) {
+        session.startPage();
+        Optional<StoredFile> found = find(section);
+        if (found.isPresent() && store != null) {
+          session.place(store, found.get(), recomputed);
+          stored += section.ids().length;
+        } else {
+          compute(session, section.ids(), base, tree.tokens(), progress);
+          computed += section.ids().length;
+        }
       }
       file.node()
           .all()
@@ -76,8 +82,8 @@ public final class ContextFeeder {
     return new Fed(computed, stored);
   }
 
-  private Optional<StoredFile> find(ResidentFile file) {
-    return store == null || !file.whole() ? Optional.empty() : store.find(model.lead(), file.ids());
+  private Optional<StoredFile> find(FileSection section) {
+    return store == null ? Optional.empty() : store.find(model.lead(), section.ids());
   }
 
   private static void compute(Session session, int[] ids, int base, int total, Progress progress) {

@@ -1,8 +1,5 @@
 package dev.jacquard.context;
 
-import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
-
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -27,7 +24,9 @@ public record ContextNode(
     boolean pinned,
     double score,
     List<ContextNode> children) {
-  /** Levels of the tree. The level below, pages, is told by {@link ContextTree#pages}. */
+  /**
+   * Levels of the tree. The level below, pages, is told by {@link ContextTree.ResidentFile#pages}.
+   */
   public enum Kind {
     /** The root. */
     REPOSITORY,
@@ -55,14 +54,5 @@ public record ContextNode(
   /** This node and all below it. */
   public Stream<ContextNode> all() {
     return Stream.concat(Stream.of(this), children.stream().flatMap(ContextNode::all));
-  }
-
-  /** The first tokens of the pages of a file: pages begin with it and are filled up one by one. */
-  List<Integer> pageStarts() {
-    List<Integer> starts = new ArrayList<>();
-    for (int at = first; at < end; at += PAGE_TOKENS) {
-      starts.add(at);
-    }
-    return starts;
   }
 }

@@ -2,6 +2,7 @@ package dev.jacquard.context;
 
 import dev.jacquard.context.ContextNode.Kind;
 import dev.jacquard.context.ContextTree.ResidentFile;
+import dev.jacquard.context.FileSection.Span;
 import dev.jacquard.repository.RankedFile;
 import dev.jacquard.repository.RankedFile.RankedSymbol;
 import dev.jacquard.repository.Repository;
@@ -13,29 +14,36 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses what of a repository a context holds: what is pinned, then whole files by descending
- * score as long as they fit; of a file that does not fit, its best symbols. Files without a hit are
- * left out, unless none has one.
+ * score as long as they fit; of a file that does not fit, its best sections, or, if none fits, its
+ * best symbols. Files without a hit are left out, unless none has one.
  */
 public final class ContextPlanner {
   /** Less room is not worth a part of a file. */
   private static final int LEAST_PART = 64;
 
-  /** A file as text, with its line of the path, and where the symbols lie in it. */
-  @SuppressWarnings("ArrayRecordComponent") // handed on to the session, which keeps it
-  private record Assembled(String text, List<Symbol> symbols, int[] ids, boolean whole) {}
+  /** Score of what is pinned: more than any question gives. */
+  private static final double PINNED = 1e6;
 
-  private record Chosen(RankedFile ranked, Assembled content) {}
+  /** What is read of a file. */
+  private record Content(List<FileSection> sections, boolean whole) {
+    int tokens() {
+      return sections.stream().mapToInt(section -> section.ids().length).sum();
+    }
+  }
+
+  private record Chosen(RankedFile ranked, Content content) {}
 
   private final Tokenizer tokenizer;
+  private final SectionCutter cutter;
   private final int budget;
   private final Set<String> pins;
   private final List<String> unread = new ArrayList<>();
@@ -43,26 +51,15 @@ public final class ContextPlanner {
   /**
    * A planner.
    *
+   * @param cutter cuts files as they were when they were stored
    * @param budget most tokens of all files
    * @param pins names of symbols, or ends of paths, that are resident first and always read closely
    */
-  public ContextPlanner(Tokenizer tokenizer, int budget, Set<String> pins) {
+  public ContextPlanner(Tokenizer tokenizer, SectionCutter cutter, int budget, Set<String> pins) {
     this.tokenizer = tokenizer;
+    this.cutter = cutter;
     this.budget = budget;
     this.pins = Set.copyOf(pins);
-  }
-
-  /** The text of a file as a model reads it: a line with its path, then the file. */
-  public static String text(RepositoryFile file, String text) {
-    return "// " + file.path() + "\n" + text + (text.endsWith("\n") ? "" : "\n");
-  }
-
-  /**
-   * The tokens of a whole file, as every context has them: what {@code index} stores and {@code
-   * ask} looks for.
-   */
-  public static int[] ids(Tokenizer tokenizer, RepositoryFile file, String text) {
-    return tokenizer.encode(text(file, text), Tokenizer.Options.PLAIN);
   }
 
   /**
@@ -83,10 +80,10 @@ public final class ContextPlanner {
           || (hits && ranked.score() == 0 && !isPinned(ranked.file()))) {
         continue;
       }
-      Assembled content = content(repository, ranked, left);
-      if (content != null && content.ids().length > 0) {
+      Content content = content(repository, ranked, left);
+      if (content.tokens() > 0) {
         chosen.add(new Chosen(ranked, content));
-        left -= content.ids().length;
+        left -= content.tokens();
       }
     }
     return tree(repository, ranking, chosen);
@@ -119,29 +116,51 @@ public final class ContextPlanner {
     return symbol.kind() != Symbol.Kind.BLOCK && pins.contains(symbol.name());
   }
 
-  private @Nullable Assembled content(Repository repository, RankedFile ranked, int room) {
+  private Content content(Repository repository, RankedFile ranked, int room) {
     String text;
     try {
       text = repository.text(ranked.file());
     } catch (RepositoryException e) {
       unread.add(e.getMessage());
-      return null;
+      return new Content(List.of(), false);
     }
-    String whole = text(ranked.file(), text);
-    int[] ids = tokenizer.encode(whole, Tokenizer.Options.PLAIN);
-    if (ids.length <= room) {
-      int shift = whole.indexOf('\n') + 1;
-      List<Symbol> symbols =
-          ranked.file().symbols().stream().map(symbol -> moved(symbol, shift)).toList();
-      return new Assembled(whole, symbols, ids, true);
+    Content whole = new Content(cutter.cut(ranked.file(), text), true);
+    if (whole.tokens() <= room) {
+      return whole;
     }
-    return parts(ranked, text, room);
+    Content best = best(ranked, whole.sections(), room);
+    return best.sections().isEmpty() ? parts(ranked, text, room) : best;
   }
 
-  /** The best symbols of a file that fit, in the order of the file. */
-  private @Nullable Assembled parts(RankedFile ranked, String text, int room) {
+  /** The best sections of a file that fit, in the order of the file. */
+  private Content best(RankedFile ranked, List<FileSection> sections, int room) {
+    IdentityHashMap<FileSection, Double> scores = new IdentityHashMap<>();
+    for (RankedSymbol candidate : pinnedFirst(ranked)) {
+      sections.stream()
+          .filter(section -> section.has(candidate.symbol().start()))
+          .forEach(section -> scores.merge(section, candidate.score(), Double::sum));
+    }
+    List<FileSection> order = new ArrayList<>(scores.keySet());
+    order.sort(
+        Comparator.comparingDouble((FileSection section) -> -scores.getOrDefault(section, 0.0))
+            .thenComparing(sections::indexOf));
+    List<FileSection> kept = new ArrayList<>();
+    int left = room;
+    for (FileSection section : order) {
+      if (section.ids().length <= left) {
+        kept.add(section);
+        left -= section.ids().length;
+      }
+    }
+    kept.sort(Comparator.comparing(sections::indexOf));
+    return new Content(kept, false);
+  }
+
+  /** The best symbols of a file that fit, in the order of the file, as one section. */
+  private Content parts(RankedFile ranked, String text, int room) {
+    String header = SectionCutter.header(ranked.file().path(), "");
     List<Symbol> kept = new ArrayList<>();
-    int left = room - tokens(text(ranked.file(), ""));
+    int left = room - tokens(header);
     for (RankedSymbol candidate : pinnedFirst(ranked)) {
       int size = tokens(part(text, candidate.symbol()));
       if (size <= left) {
@@ -150,17 +169,17 @@ public final class ContextPlanner {
       }
     }
     kept.sort(Comparator.comparingInt(Symbol::start));
-    StringBuilder joined = new StringBuilder(text(ranked.file(), ""));
-    List<Symbol> symbols = new ArrayList<>();
+    StringBuilder joined = new StringBuilder(header);
+    List<Span> spans = new ArrayList<>();
     for (Symbol symbol : kept) {
-      symbols.add(moved(symbol, joined.length() - symbol.start()));
+      spans.add(new Span(symbol.start(), symbol.end(), joined.length()));
       joined.append(part(text, symbol));
     }
     // Joined texts may take a token more or less than their parts.
     int[] ids = tokenizer.encode(joined.toString(), Tokenizer.Options.PLAIN);
     return kept.isEmpty() || ids.length > room
-        ? null
-        : new Assembled(joined.toString(), symbols, ids, false);
+        ? new Content(List.of(), false)
+        : new Content(List.of(new FileSection(joined.toString(), spans, ids)), false);
   }
 
   private List<RankedSymbol> pinnedFirst(RankedFile ranked) {
@@ -178,7 +197,7 @@ public final class ContextPlanner {
   private void collectPinned(List<Symbol> symbols, List<RankedSymbol> found) {
     for (Symbol symbol : symbols) {
       if (isPinned(symbol, pins)) {
-        found.add(new RankedSymbol(symbol, 0));
+        found.add(new RankedSymbol(symbol, PINNED));
       } else {
         collectPinned(symbol.children(), found);
       }
@@ -197,12 +216,6 @@ public final class ContextPlanner {
     return tokenizer.encode(text, Tokenizer.Options.PLAIN).length;
   }
 
-  private static Symbol moved(Symbol s, int by) {
-    List<Symbol> children = s.children().stream().map(child -> moved(child, by)).toList();
-    return new Symbol(
-        s.kind(), s.name(), s.start() + by, s.end() + by, s.firstLine(), s.lastLine(), children);
-  }
-
   /** Modules by their best resident file, files by their score, the best of all last. */
   private ContextTree tree(Repository repository, List<RankedFile> ranking, List<Chosen> chosen) {
     Map<String, List<Chosen>> modules = new LinkedHashMap<>();
@@ -219,7 +232,7 @@ public final class ContextPlanner {
         ContextNode node = node(c, at);
         at = node.end();
         nodes.computeIfAbsent(module, _ -> new ArrayList<>()).add(node);
-        files.add(new ResidentFile(node, c.content().ids(), c.content().whole(), why(c)));
+        files.add(new ResidentFile(node, c.content().sections(), c.content().whole(), why(c)));
       }
     }
     Set<String> resident = new HashSet<>();
@@ -252,41 +265,46 @@ public final class ContextPlanner {
   }
 
   private ContextNode node(Chosen chosen, int first) {
-    Assembled content = chosen.content();
+    Content content = chosen.content();
     RankedFile ranked = chosen.ranked();
-    TokenOffsets offsets = new TokenOffsets(content.text(), content.ids(), tokenizer);
     Map<String, Double> scores = new HashMap<>();
     ranked.symbols().forEach(s -> scores.merge(s.symbol().name(), s.score(), Math::max));
-    List<ContextNode> symbols =
-        offsets.exact() ? symbols(content.symbols(), offsets, first, scores) : List.of();
+    ResidentText text = new ResidentText(content.sections(), first, tokenizer);
     return new ContextNode(
         Kind.FILE,
         ranked.file().path(),
         first,
-        first + content.ids().length,
+        first + content.tokens(),
         content.whole(),
         isPinned(ranked.file().path(), pins),
         ranked.score(),
-        symbols);
+        symbols(ranked.file().symbols(), text, scores));
   }
 
+  /** Nodes of the symbols that begin and end in the context; of others, what they contain. */
   private List<ContextNode> symbols(
-      List<Symbol> symbols, TokenOffsets offsets, int first, Map<String, Double> scores) {
+      List<Symbol> symbols, ResidentText text, Map<String, Double> scores) {
     List<ContextNode> nodes = new ArrayList<>();
     for (Symbol symbol : symbols) {
-      int from = first + offsets.token(symbol.start());
-      List<ContextNode> children = symbols(symbol.children(), offsets, first, scores);
-      int end = first + offsets.token(symbol.end() - 1) + 1;
-      double score = scores.getOrDefault(symbol.name(), 0.0);
+      if (symbol.start() == symbol.end()) {
+        continue;
+      }
+      int first = text.token(symbol.start());
+      List<ContextNode> children = symbols(symbol.children(), text, scores);
+      int last = text.token(symbol.end() - 1);
+      if (first < 0 || last < 0) {
+        nodes.addAll(children);
+        continue;
+      }
       nodes.add(
           new ContextNode(
               Kind.SYMBOL,
               symbol.name(),
-              from,
-              end,
-              true,
+              first,
+              last + 1,
+              text.has(symbol.start(), symbol.end()),
               isPinned(symbol, pins),
-              score,
+              scores.getOrDefault(symbol.name(), 0.0),
               children));
     }
     return nodes;

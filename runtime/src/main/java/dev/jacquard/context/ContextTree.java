@@ -2,6 +2,7 @@ package dev.jacquard.context;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -17,12 +18,36 @@ public record ContextTree(ContextNode root, List<ResidentFile> files, List<Strin
    * A file to feed.
    *
    * @param node where it lies
-   * @param ids its tokens, a line with its path first; not to be changed
+   * @param sections what is fed, one after the other; each begins a page
    * @param whole whether it is the whole file
    * @param why for people
    */
-  @SuppressWarnings("ArrayRecordComponent") // handed on to the session, which keeps it
-  public record ResidentFile(ContextNode node, int[] ids, boolean whole, String why) {}
+  public record ResidentFile(
+      ContextNode node, List<FileSection> sections, boolean whole, String why) {
+    /** Copies. */
+    public ResidentFile {
+      sections = List.copyOf(sections);
+    }
+
+    /**
+     * First tokens of the pages that hold tokens of a node, the file's own or one inside. No page
+     * holds tokens of two files, or of two sections.
+     */
+    public List<Integer> pages(ContextNode inside) {
+      List<Integer> pages = new ArrayList<>();
+      int first = node.first();
+      for (FileSection section : sections) {
+        int end = first + section.ids().length;
+        for (int page = first; page < end; page += PAGE_TOKENS) {
+          if (page < inside.end() && Math.min(end, page + PAGE_TOKENS) > inside.first()) {
+            pages.add(page);
+          }
+        }
+        first = end;
+      }
+      return pages;
+    }
+  }
 
   /** Copies. */
   public ContextTree {
@@ -33,17 +58,5 @@ public record ContextTree(ContextNode root, List<ResidentFile> files, List<Strin
   /** Tokens of all files. */
   public int tokens() {
     return root.tokens();
-  }
-
-  /**
-   * First tokens of the pages that hold tokens of a node. A file begins a page, so no page holds
-   * tokens of two files.
-   *
-   * @param file the file that the node is, or lies in
-   */
-  public static List<Integer> pages(ContextNode file, ContextNode node) {
-    return file.pageStarts().stream()
-        .filter(start -> start < node.end() && start + PAGE_TOKENS > node.first())
-        .toList();
   }
 }

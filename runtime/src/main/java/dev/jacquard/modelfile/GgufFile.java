@@ -11,14 +11,17 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.zip.CRC32C;
 
 /**
  * A GGUF file of version 2 or 3, in one part or several. Headers are read and checked when it is
@@ -28,8 +31,10 @@ import java.util.Optional;
  * <p>Source: the GGUF specification of the ggml project.
  */
 public final class GgufFile implements ModelFile {
-  private static final int SAMPLES = 64;
-  private static final int SAMPLE_BYTES = 1024;
+  /** Samples of a tensor, and bytes of each, that its fingerprint looks at. */
+  private static final int SAMPLES = 8;
+
+  private static final int SAMPLE_BYTES = 256;
 
   private record Part(MappedFile file, GgufHeader header) {}
 
@@ -180,24 +185,41 @@ public final class GgufFile implements ModelFile {
     requireIntact();
     MessageDigest digest = sha256();
     for (MappedFile file : files) {
+      List<TensorInfo> inFile =
+          tensors.values().stream().filter(t -> t.file == file).map(Located::info).toList();
       MemorySegment bytes = file.segment();
+      long headerEnd = inFile.stream().mapToLong(TensorInfo::offset).min().orElse(bytes.byteSize());
+      CRC32C header = new CRC32C();
+      header.update(bytes.asSlice(0, headerEnd).asByteBuffer());
       digest.update(
-          (bytes.byteSize() + " " + lastModified(file.path())).getBytes(StandardCharsets.UTF_8));
-      long last = Math.max(0, bytes.byteSize() - SAMPLE_BYTES);
-      for (int i = 0; i < SAMPLES; i++) {
-        long start = last / (SAMPLES - 1) * i;
-        digest.update(
-            bytes.asSlice(start, Math.min(SAMPLE_BYTES, bytes.byteSize() - start)).asByteBuffer());
-      }
+          (bytes.byteSize() + " " + header.getValue()).getBytes(StandardCharsets.US_ASCII));
+      inFile.forEach(info -> sample(digest, bytes.asSlice(info.offset(), info.bytes())));
     }
     return HexFormat.of().formatHex(digest.digest(), 0, 16);
   }
 
-  private static long lastModified(Path path) {
+  @Override
+  public FileTime modified() {
+    return files.stream()
+        .map(file -> lastModified(file.path()))
+        .max(Comparator.naturalOrder())
+        .orElseThrow();
+  }
+
+  private static FileTime lastModified(Path path) {
     try {
-      return Files.getLastModifiedTime(path).toMillis();
+      return Files.getLastModifiedTime(path);
     } catch (IOException e) {
       throw new JacquardException(path + ": cannot read the time of the mapped file", e);
+    }
+  }
+
+  private static void sample(MessageDigest digest, MemorySegment data) {
+    long last = Math.max(0, data.byteSize() - SAMPLE_BYTES);
+    for (int i = 0; i < SAMPLES; i++) {
+      long start = last / (SAMPLES - 1) * i;
+      digest.update(
+          data.asSlice(start, Math.min(SAMPLE_BYTES, data.byteSize() - start)).asByteBuffer());
     }
   }
 

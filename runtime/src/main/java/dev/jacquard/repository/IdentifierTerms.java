@@ -1,12 +1,14 @@
 package dev.jacquard.repository;
 
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 
 /**
  * The words of a text as a search sees them: identifiers, and their parts where they have several
  * ({@code PagedKvCache} is {@code pagedkvcache}, {@code paged}, {@code kv}, {@code cache}), in
- * lower case and without a plural s. Words that questions are made of are left out.
+ * lower case and without the endings -s, -ed, -ing and -e, so that {@code share}, {@code shares},
+ * {@code shared} and {@code sharing} are one term. Words that questions are made of are left out.
  */
 final class IdentifierTerms {
   private static final Set<String> STOP_WORDS =
@@ -26,10 +28,10 @@ final class IdentifierTerms {
           "code",
           "could",
           "do",
-          "doe",
           "does",
           "explain",
           "find",
+          "finds",
           "for",
           "from",
           "get",
@@ -68,11 +70,11 @@ final class IdentifierTerms {
           "there",
           "these",
           "they",
-          "thi",
           "this",
           "to",
           "use",
           "used",
+          "uses",
           "using",
           "was",
           "we",
@@ -86,6 +88,7 @@ final class IdentifierTerms {
           "will",
           "with",
           "work",
+          "works",
           "would",
           "you",
           "your");
@@ -93,8 +96,13 @@ final class IdentifierTerms {
   /** Is told of each term. */
   @FunctionalInterface
   interface Consumer {
-    /** A term of the identifier that begins at {@code position}. */
-    void term(String term, int position);
+    /**
+     * A term of the identifier that begins at {@code position}.
+     *
+     * @param term without its ending
+     * @param word as it is written, in lower case
+     */
+    void term(String term, String word, int position);
   }
 
   private IdentifierTerms() {}
@@ -142,14 +150,39 @@ final class IdentifierTerms {
   }
 
   private static int emit(String text, int from, int to, int start, Consumer consumer) {
-    String term = text.substring(from, to).replace("_", "").toLowerCase(Locale.ROOT);
-    if (term.length() > 3 && term.endsWith("s") && !term.endsWith("ss")) {
-      term = term.substring(0, term.length() - 1);
-    }
-    if (term.length() < 2 || STOP_WORDS.contains(term)) {
+    String word = text.substring(from, to).replace("_", "").toLowerCase(Locale.ROOT);
+    if (word.length() < 2 || STOP_WORDS.contains(word)) {
       return 0;
     }
-    consumer.term(term, start);
+    consumer.term(stem(word), word, start);
     return 1;
+  }
+
+  /** Takes English endings off: a little of what Porter's stemmer does (Program 14(3), 1980). */
+  private static String stem(String word) {
+    String stem = word;
+    if (stem.length() > 3 && stem.endsWith("s") && !stem.endsWith("ss")) {
+      stem = stem.substring(0, stem.length() - 1);
+    }
+    for (String ending : List.of("ing", "ed")) {
+      if (stem.endsWith(ending) && isStem(stem, stem.length() - ending.length())) {
+        stem = undoubled(stem.substring(0, stem.length() - ending.length()));
+        break;
+      }
+    }
+    return stem.length() > 3 && stem.endsWith("e") ? stem.substring(0, stem.length() - 1) : stem;
+  }
+
+  /** Whether what stands before {@code end} can be a word: three letters with a vowel. */
+  private static boolean isStem(String word, int end) {
+    return end >= 3 && word.chars().limit(end).anyMatch(c -> "aeiouy".indexOf(c) >= 0);
+  }
+
+  /** {@code mapp} is {@code map}, but {@code call}, {@code pass} and {@code buzz} stay. */
+  private static String undoubled(String stem) {
+    int last = stem.length() - 1;
+    char c = stem.charAt(last);
+    boolean doubled = c == stem.charAt(last - 1) && "aeioulsz".indexOf(c) < 0;
+    return doubled ? stem.substring(0, last) : stem;
   }
 }

@@ -3,18 +3,22 @@ package dev.jacquard.repository;
 import dev.jacquard.repository.RankedFile.RankedSymbol;
 import dev.jacquard.repository.Symbol.Kind;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Ranks the files of a repository by the words of a question: BM25 (Robertson and Zaragoza, The
  * Probabilistic Relevance Framework, 2009) over identifiers and their parts, where a term in a file
  * name or in the name of a symbol counts several times. A file that imports a good one, or is
- * imported by it, gets a share of its score. Nothing is learned and nothing is stored: only terms
- * of the question are counted, while the repository is read. Not safe for several threads.
+ * imported by it, gets a share of its score, and a test gets half of its own, unless the question
+ * speaks of tests. Nothing is learned and nothing is stored: only terms of the question are
+ * counted, while the repository is read. Not safe for several threads.
  */
 public final class LexicalRanking implements RepositoryReader.Listener {
   private static final double K1 = 1.2;
@@ -26,15 +30,28 @@ public final class LexicalRanking implements RepositoryReader.Listener {
   /** What an import is worth. */
   private static final double NEIGHBOUR_SHARE = 0.2;
 
+  /** What a test is worth beside what it tests: both have the same words. */
+  private static final double TEST_SHARE = 0.5;
+
+  /** And where the question speaks of tests. */
+  private static final double ASKED_TEST_SHARE = 1.5;
+
+  private static final Set<String> WORDS_OF_TESTS =
+      Set.of("test", "tests", "tested", "testing", "junit", "assertion", "assertions");
+
   private static final class Document {
     final RepositoryFile file;
+    final FileRole role;
     final int[] counts;
     final List<Unit> units = new ArrayList<>();
+    final BitSet inName = new BitSet();
+    int nameParts = 1;
     int length;
     double score;
 
     Document(RepositoryFile file, int terms) {
       this.file = file;
+      role = FileRole.of(file);
       counts = new int[terms];
     }
   }
@@ -45,19 +62,26 @@ public final class LexicalRanking implements RepositoryReader.Listener {
   private final Map<String, Integer> terms = new HashMap<>();
   private final List<String> names = new ArrayList<>();
   private final List<Document> documents = new ArrayList<>();
+  private final boolean asksForTests;
 
   /** A ranking by the words of a question. */
   public LexicalRanking(String question) {
+    Set<String> words = new HashSet<>();
     IdentifierTerms.of(
         question,
-        (term, _) -> {
-          if (terms.putIfAbsent(term, terms.size()) == null) {
-            names.add(term);
+        (stem, word, _) -> {
+          words.add(word);
+          if (terms.putIfAbsent(stem, terms.size()) == null) {
+            names.add(word);
           }
         });
+    asksForTests = words.stream().anyMatch(WORDS_OF_TESTS::contains);
   }
 
-  /** What it looks for: empty if the question has only words that all questions have. */
+  /**
+   * What it looks for, as the question has it: empty if the question has only words that all
+   * questions have.
+   */
   public List<String> terms() {
     return List.copyOf(names);
   }
@@ -67,6 +91,7 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     Document document = new Document(file, terms.size());
     String name = file.path().substring(file.path().lastIndexOf('/') + 1);
     count(name, document.counts, FILE_NAME_WEIGHT);
+    countName(name.substring(0, Math.max(0, name.lastIndexOf('.'))), document);
     count(
         file.path().substring(0, file.path().length() - name.length()),
         document.counts,
@@ -77,10 +102,25 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     documents.add(document);
   }
 
+  /** Which terms a file's name has, and how many parts it consists of. */
+  private void countName(String name, Document document) {
+    int[] parts = {0};
+    IdentifierTerms.of(
+        name,
+        (term, _, _) -> {
+          parts[0]++;
+          Integer index = terms.get(term);
+          if (index != null) {
+            document.inName.set(index);
+          }
+        });
+    document.nameParts = Math.max(1, parts[0] - 1); // the last term is the whole of several
+  }
+
   private void count(String text, int[] counts, int weight) {
     IdentifierTerms.of(
         text,
-        (term, _) -> {
+        (term, _, _) -> {
           Integer index = terms.get(term);
           if (index != null) {
             counts[index] += weight;
@@ -107,7 +147,7 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     int[] leaf = {0};
     IdentifierTerms.of(
         text,
-        (term, position) -> {
+        (term, _, position) -> {
           document.length++;
           Integer index = terms.get(term);
           if (index == null) {
@@ -134,12 +174,20 @@ public final class LexicalRanking implements RepositoryReader.Listener {
     }
   }
 
-  /** All files that it was told of, best first; ties in the order of their paths. */
+  /**
+   * All files that it was told of, best first. Ties, as among files that have nothing to do with
+   * the question, in the order in which they introduce a project: READMEs, documentation, sources,
+   * data, tests, those of outer folders first.
+   */
   public List<RankedFile> rank() {
     double[] weights = weights();
     double average = documents.stream().mapToInt(d -> d.length).average().orElse(1);
     for (Document d : documents) {
       d.score = score(d.counts, weights, 1 - B + B * d.length / Math.max(1, average));
+      d.score += nameScore(d, weights);
+      if (d.role == FileRole.TEST) {
+        d.score *= asksForTests ? ASKED_TEST_SHARE : TEST_SHARE;
+      }
     }
     Map<String, Document> byName = byQualifiedName();
     Map<Document, Document> best = new HashMap<>();
@@ -152,15 +200,15 @@ public final class LexicalRanking implements RepositoryReader.Listener {
         }
       }
     }
-    List<RankedFile> ranked = new ArrayList<>();
-    for (Document d : documents) {
-      ranked.add(ranked(d, best.get(d), weights));
-    }
-    ranked.sort(
-        Comparator.comparingDouble(RankedFile::score)
-            .reversed()
-            .thenComparing(r -> r.file().path()));
-    return ranked;
+    List<Document> introducing = new ArrayList<>(documents);
+    introducing.sort(
+        Comparator.comparing((Document d) -> d.role)
+            .thenComparing(d -> d.file.path().chars().filter(c -> c == '/').count())
+            .thenComparing(d -> d.file.path()));
+    return introducing.stream()
+        .map(d -> ranked(d, best.get(d), weights))
+        .sorted(Comparator.comparingDouble(RankedFile::score).reversed()) // stable
+        .toList();
   }
 
   /** Inverse document frequencies. */
@@ -180,6 +228,22 @@ public final class LexicalRanking implements RepositoryReader.Listener {
       score += weights[t] * counts[t] * (K1 + 1) / (counts[t] + K1 * lengthFactor);
     }
     return score;
+  }
+
+  /**
+   * What it is worth that a question names a file in full: {@code IgnoreRules} is asked for by
+   * "which ignore rules", {@code FileListing} is not by "which files".
+   */
+  private static double nameScore(Document d, double[] weights) {
+    double weight = 0;
+    int named = 0;
+    for (int t = 0; t < weights.length; t++) {
+      if (d.inName.get(t)) {
+        weight += weights[t];
+        named++;
+      }
+    }
+    return weight * Math.min(1, (double) named / d.nameParts);
   }
 
   private static Document better(Document a, Document b) {

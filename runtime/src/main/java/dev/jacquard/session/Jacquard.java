@@ -20,6 +20,7 @@ import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.tokenizer.Tokenizer;
 import dev.jacquard.tokenizer.Tokenizers;
 import java.lang.System.Logger.Level;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -35,7 +36,8 @@ public final class Jacquard {
    * Opens a model: maps the file, checks it, compiles its program for a backend and starts the
    * engine thread. A backend may keep repacked weights in a file of the cache folder: {@code
    * $XDG_CACHE_HOME/jacquard} or {@code ~/.cache/jacquard}, or what the system property {@code
-   * jacquard.cache} says, {@code none} for no such file.
+   * jacquard.cache} says, {@code none} for no such file. {@code jacquard.cache.gigabytes} bounds
+   * what these files take (default 20): those that were not used for longest are removed.
    *
    * <p>Memory must suffice for the weights and, if the options limit the context, for one session
    * of that many tokens; with the model's own limit it must suffice for one step, and sessions grow
@@ -98,15 +100,17 @@ public final class Jacquard {
     Backend backend = opener.get();
     resources.add(backend::close);
     int maxOutputs = MemoryEstimate.maxOutputs(program.logits().width(), batchSize);
+    Path cached = WeightCache.file(file.fingerprint() + "." + backend.name());
+    if (cached != null) {
+      WeightCache.dropIfOlder(cached, file.modified());
+    }
     Executable executable =
         backend.compile(
-            program,
-            new CompileOptions(
-                batchSize,
-                maxOutputs,
-                WeightCache.file(file.fingerprint() + "." + backend.name()),
-                options.progress()));
+            program, new CompileOptions(batchSize, maxOutputs, cached, options.progress()));
     resources.add(executable::close);
+    if (cached != null && Files.exists(cached)) {
+      WeightCache.used(cached);
+    }
     KvStorage storage = backend.allocateKv(program.kv(), options.kvFormat());
     KvCache cache =
         new PagedKvCache(storage, available.bytes() - full.weights() - full.activations());
@@ -144,7 +148,7 @@ public final class Jacquard {
   }
 
   private static int context(ModelFile file, ModelOptions options) {
-    String key = file.metadata().architecture() + ".context_length";
+    String key = file.metadata().architecture() + Model.CONTEXT_KEY;
     int own = file.metadata().integer(key);
     if (own < 1) {
       throw file.metadata().fault(key, "at least 1", String.valueOf(own));

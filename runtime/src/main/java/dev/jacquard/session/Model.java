@@ -20,6 +20,9 @@ import java.util.function.DoubleConsumer;
  * may call it; whoever opened it closes it.
  */
 public final class Model implements AutoCloseable {
+  /** Ends the name of what says how many tokens an architecture was trained for. */
+  static final String CONTEXT_KEY = ".context_length";
+
   private final ModelFile file;
   private final String fingerprint;
   private final Tokenizer tokenizer;
@@ -84,6 +87,11 @@ public final class Model implements AutoCloseable {
   /** Most tokens of a session. */
   public int context() {
     return context;
+  }
+
+  /** Most tokens that the model was trained for, whatever the context is. */
+  public int trained() {
+    return file.metadata().integer(file.metadata().architecture() + CONTEXT_KEY);
   }
 
   /** Number of token ids, and of logits. */
@@ -153,6 +161,16 @@ public final class Model implements AutoCloseable {
       session.record(recorder);
       return recorder.finish();
     }
+  }
+
+  /**
+   * Bytes of pages that hold keys and values of all sessions, without what is kept free for the
+   * next. Waits for the engine's present step.
+   *
+   * @throws IllegalStateException if the model is closed
+   */
+  public long cachedBytes() {
+    return engine.call(() -> engine.cache().usedBytes());
   }
 
   /**

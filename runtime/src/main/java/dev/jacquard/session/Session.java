@@ -20,7 +20,7 @@ public final class Session implements AutoCloseable {
    * Tokens of a stored file that are computed where it is placed: they see what stands before the
    * file, which its stored keys and values know nothing of (EPIC, arXiv 2410.15332).
    */
-  public static final int RECOMPUTED = 16;
+  public static final int RECOMPUTED = 32;
 
   private final Model model;
   private final TokenSequence sequence;

@@ -57,6 +57,7 @@ class ContextTest {
       Jacquard.open(TestData.bundledModel(), ModelOptions.DEFAULT.withThreads(1).withContext(2048));
 
   private final Tokenizer tokenizer = model.tokenizer();
+  private final SectionCutter cutter = SectionCutter.of(model);
   private Path folder = Path.of("");
 
   @BeforeAll
@@ -84,11 +85,15 @@ class ContextTest {
     LexicalRanking ranking = new LexicalRanking("Who moves the shuttle?");
     Repository repository = new RepositoryReader(1 << 20).read(folder, ranking);
     List<RankedFile> ranked = ranking.rank();
-    return new ContextPlanner(tokenizer, budget, Set.of(pins)).plan(repository, ranked);
+    return new ContextPlanner(tokenizer, cutter, budget, Set.of(pins)).plan(repository, ranked);
   }
 
   private static List<String> names(ContextTree tree) {
     return tree.files().stream().map(file -> file.node().name()).toList();
+  }
+
+  private static IntStream ids(ResidentFile file) {
+    return file.sections().stream().flatMapToInt(section -> IntStream.of(section.ids()));
   }
 
   private ContextNode find(ContextTree tree, String name) {
@@ -96,7 +101,7 @@ class ContextTest {
   }
 
   private String text(ContextTree tree, ContextNode node) {
-    int[] ids = tree.files().stream().flatMapToInt(f -> IntStream.of(f.ids())).toArray();
+    int[] ids = tree.files().stream().flatMapToInt(ContextTest::ids).toArray();
     return tokenizer.decode(java.util.Arrays.copyOfRange(ids, node.first(), node.end()));
   }
 
@@ -119,7 +124,7 @@ class ContextTest {
     int at = 0;
     for (ResidentFile file : tree.files()) {
       assertEquals(at, file.node().first());
-      assertEquals(file.ids().length, file.node().tokens());
+      assertEquals(ids(file).count(), file.node().tokens());
       at = file.node().end();
     }
     assertEquals(at, tree.tokens());
@@ -134,17 +139,19 @@ class ContextTest {
     assertTrue(text.contains("Moves the shuttle") && text.contains("threads++"), text);
     assertFalse(text.contains("other"), text);
     ContextNode file = find(tree, "lib/Loom.java");
-    List<Integer> pages = ContextTree.pages(file, shuttle);
+    ResidentFile resident =
+        tree.files().stream().filter(f -> f.node().equals(file)).findFirst().orElseThrow();
+    List<Integer> pages = resident.pages(shuttle);
     assertTrue(pages.getFirst() <= shuttle.first() && pages.getLast() + 16 >= shuttle.end());
     assertTrue(pages.stream().allMatch(page -> (page - file.first()) % 16 == 0));
-    assertEquals((file.tokens() + 15) / 16, ContextTree.pages(file, file).size());
+    assertEquals((file.tokens() + 15) / 16, resident.pages(file).size());
   }
 
   @Test
   void ofAFileThatDoesNotFitTheBestSymbolsAreTaken() {
     ContextTree tree = plan(150, "Loom.java");
     ResidentFile loom = tree.files().getLast();
-    String text = tokenizer.decode(loom.ids());
+    String text = tokenizer.decode(ids(loom).toArray());
     assertFalse(loom.whole());
     assertTrue(text.startsWith("// lib/Loom.java\n"), text);
     assertTrue(text.contains("void shuttle()"), text);
@@ -167,7 +174,7 @@ class ContextTest {
     Repository repository = new RepositoryReader(1 << 20).read(folder, ranking);
     Files.writeString(folder.resolve("notes.md"), "The shuttle is slow.\n");
     ContextTree tree =
-        new ContextPlanner(tokenizer, 2000, Set.of()).plan(repository, ranking.rank());
+        new ContextPlanner(tokenizer, cutter, 2000, Set.of()).plan(repository, ranking.rank());
     assertFalse(names(tree).contains("notes.md"));
     assertEquals(1, tree.unread().size());
   }
@@ -175,13 +182,13 @@ class ContextTest {
   @Test
   void aSessionIsFedWithAllFilesAndAnswersAsIfTheyWereAPrompt() {
     ContextTree tree = plan(2000);
-    int[] ids = tree.files().stream().flatMapToInt(f -> IntStream.of(f.ids())).toArray();
+    int[] ids = tree.files().stream().flatMapToInt(ContextTest::ids).toArray();
     int[] question = tokenizer.encode("\n// Answer:", Tokenizer.Options.PLAIN);
     float[][] logits = new float[2][];
     try (Session fed = model.newSession();
         Session plain = model.newSession()) {
       ContextFeeder.Fed result =
-          new ContextFeeder(model, null)
+          new ContextFeeder(model, null, Session.RECOMPUTED)
               .feed(fed, tree, (done, total) -> assertTrue(done <= total));
       assertEquals(new ContextFeeder.Fed(ids.length, 0), result);
       assertEquals(ids.length, fed.position());

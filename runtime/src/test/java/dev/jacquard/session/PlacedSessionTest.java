@@ -121,7 +121,9 @@ class PlacedSessionTest {
       steps();
       assertEquals(2, logits(session, 5, 6).size());
       assertEquals(
-          List.of((lead + 100) + "+16", (lead + 190) + "+18"), steps(), "16 of each, a question");
+          List.of((lead + 100) + "+" + Session.RECOMPUTED, (lead + 190) + "+18"),
+          steps(),
+          "the first of each, a question");
 
       // Everything can be given up and comes back, and forks have it too.
       try (Session fork = session.fork()) {
@@ -135,7 +137,7 @@ class PlacedSessionTest {
         steps();
         List<float[]> again = logits(session, 7);
         assertEquals(
-            List.of("0+" + lead, (lead + 100) + "+16", (lead + 190) + "+19"),
+            List.of("0+" + lead, (lead + 100) + "+" + Session.RECOMPUTED, (lead + 190) + "+19"),
             steps(),
             "it is placed again");
         assertEquals(0, difference(logits(fork, 7), again));

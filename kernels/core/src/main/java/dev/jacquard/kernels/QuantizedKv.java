@@ -112,8 +112,8 @@ public final class QuantizedKv {
   }
 
   /**
-   * The stretch of a full page. The largest eigenvalue of the products G is at most the 16th root of
-   * the trace of G¹⁶; the stretch is at most 1.09 times the largest singular value.
+   * The stretch of a full page. The largest eigenvalue of the products G is at most the 16th root
+   * of the trace of G¹⁶; the stretch is at most 1.09 times the largest singular value.
    *
    * @param products of the differences, {@code [token · 16 + token]}; overwritten
    * @param scratch as many numbers

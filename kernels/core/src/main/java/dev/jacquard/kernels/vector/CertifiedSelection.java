@@ -5,6 +5,7 @@ import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -335,12 +336,13 @@ final class CertifiedSelection implements WorkerPool.Task {
   private void readResiduals(int kvHead, int first, int end, Scratch s) {
     for (int e = first; e < end; e++) {
       int page = row.view().page(e);
-      TierKernels.copyHalves(
+      MemorySegment.copy(
           row.kv().memory(row.layer(), page),
+          Q8KvStorage.HALF,
           row.kv().offset(Part.RESIDUALS, row.layer(), page, kvHead),
-          PAGE_TOKENS,
           s.halves,
-          (e - first) * PAGE_TOKENS);
+          (e - first) * PAGE_TOKENS,
+          PAGE_TOKENS);
     }
     TierKernels.toFloats(s.halves, (end - first) * PAGE_TOKENS, s.residuals);
   }

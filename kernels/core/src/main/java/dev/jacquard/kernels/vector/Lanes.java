@@ -9,6 +9,11 @@ import jdk.incubator.vector.VectorSpecies;
  * The vector shapes of this machine, chosen once: what the processor prefers, or {@code
  * -Djacquard.vector.bits=128|256|512} so that tests reach every width. Results do not depend on the
  * width.
+ *
+ * <p>Floats, ints and doubles have this one shape and no other in the whole package. The compiler
+ * inlines a vector operation by the classes that its call site in the JDK has seen, and those sites
+ * are shared by all code: with a second width every operation is inlined twice, long kernels pass
+ * the compiler's limit of nodes, and vectors become objects (docs/kernels-cpu.md).
  */
 final class Lanes {
   /** System property that forces a width. */
@@ -21,10 +26,6 @@ final class Lanes {
   static final VectorSpecies<Short> SHORT = VectorSpecies.of(short.class, SHAPE);
   static final VectorSpecies<Byte> BYTE = VectorSpecies.of(byte.class, SHAPE);
   static final VectorSpecies<Double> DOUBLE = VectorSpecies.of(double.class, SHAPE);
-
-  /** As many floats as a vector has doubles. */
-  static final VectorSpecies<Float> HALF_FLOAT =
-      VectorSpecies.of(float.class, VectorShape.forBitSize(SHAPE.vectorBitSize() / 2));
 
   /** Floats in a vector. */
   static final int FLOATS = FLOAT.length();

@@ -3,7 +3,6 @@ package dev.jacquard.kernels.vector;
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import static dev.jacquard.kernels.vector.Lanes.DOUBLE;
 import static dev.jacquard.kernels.vector.Lanes.DOUBLES;
-import static dev.jacquard.kernels.vector.Lanes.HALF_FLOAT;
 
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.QuantizedKv;
@@ -11,7 +10,6 @@ import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.DoubleVector;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Means of the values of a page, with scale, stretch and spread. Sums are in double, in the order
@@ -25,8 +23,11 @@ final class PageMean {
   /** {@code values[token · stride + channel]}. */
   private float[] values = {};
 
+  /** The same numbers as doubles. */
+  private double[] wide = {};
+
   /** {@code byChannel[channel · PAGE_TOKENS + token]}. */
-  private float[] byChannel = {};
+  private double[] byChannel = {};
 
   private double[] mean = {};
   private double[] rounded = {};
@@ -55,8 +56,11 @@ final class PageMean {
     reserve(size);
     MemorySegment memory = kv.memory(layer, page);
     expansion.values(kv, layer, page, head, 0, tokens, values, 0, stride);
+    for (int i = 0; i < tokens * stride; i++) {
+      wide[i] = values[i];
+    }
     for (int c = 0; c < stride; c += DOUBLES) {
-      average(values, c, stride, tokens, mean);
+      average(wide, c, stride, tokens, mean);
     }
     long numbers = kv.offset(Part.MEAN_NUMBERS, layer, page, head);
     double largest =
@@ -73,7 +77,7 @@ final class PageMean {
         codes, 0, memory, ValueLayout.JAVA_BYTE, kv.offset(Part.MEANS, layer, page, head), size);
     for (int c = 0; c < size; c++) {
       for (int t = 0; t < tokens; t++) {
-        byChannel[c * PAGE_TOKENS + t] = values[t * stride + c];
+        byChannel[c * PAGE_TOKENS + t] = wide[t * stride + c];
       }
     }
     for (int t = 0; t < PAGE_TOKENS; t += DOUBLES) {
@@ -106,7 +110,8 @@ final class PageMean {
     if (stride != needed) {
       stride = needed;
       values = new float[PAGE_TOKENS * stride];
-      byChannel = new float[PAGE_TOKENS * stride];
+      wide = new double[PAGE_TOKENS * stride];
+      byChannel = new double[PAGE_TOKENS * stride];
       differences = new double[PAGE_TOKENS * stride];
       mean = new double[stride];
       rounded = new double[stride];
@@ -134,27 +139,21 @@ final class PageMean {
     return largest;
   }
 
-  private static void average(float[] values, int c, int stride, int tokens, double[] mean) {
+  private static void average(double[] values, int c, int stride, int tokens, double[] mean) {
     DoubleVector sum = DoubleVector.zero(DOUBLE);
     for (int t = 0; t < tokens; t++) {
-      sum =
-          sum.add(
-              (DoubleVector)
-                  FloatVector.fromArray(HALF_FLOAT, values, t * stride + c).castShape(DOUBLE, 0));
+      sum = sum.add(DoubleVector.fromArray(DOUBLE, values, t * stride + c));
     }
     sum.div(tokens).intoArray(mean, c);
   }
 
   /** Distances of a vector of tokens from a point. */
   private static void distances(
-      float[] byChannel, int token, double[] point, int size, double[] target) {
+      double[] byChannel, int token, double[] point, int size, double[] target) {
     DoubleVector squares = DoubleVector.zero(DOUBLE);
     for (int c = 0; c < size; c++) {
       DoubleVector difference =
-          ((DoubleVector)
-                  FloatVector.fromArray(HALF_FLOAT, byChannel, c * PAGE_TOKENS + token)
-                      .castShape(DOUBLE, 0))
-              .sub(point[c]);
+          DoubleVector.fromArray(DOUBLE, byChannel, c * PAGE_TOKENS + token).sub(point[c]);
       squares = squares.add(difference.mul(difference));
     }
     squares.sqrt().intoArray(target, token);
@@ -162,11 +161,9 @@ final class PageMean {
 
   /** Differences of a vector of tokens from a point. */
   private static void subtract(
-      float[] byChannel, int token, double[] point, int size, double[] target) {
+      double[] byChannel, int token, double[] point, int size, double[] target) {
     for (int c = 0; c < size; c++) {
-      ((DoubleVector)
-              FloatVector.fromArray(HALF_FLOAT, byChannel, c * PAGE_TOKENS + token)
-                  .castShape(DOUBLE, 0))
+      DoubleVector.fromArray(DOUBLE, byChannel, c * PAGE_TOKENS + token)
           .sub(point[c])
           .intoArray(target, c * PAGE_TOKENS + token);
     }

@@ -74,6 +74,7 @@ final class Q8KvStorage extends SlabKvStorage {
   }
 
   static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+  static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER);
 
   /** Tokens whose sketches stand together. */
   static final int SKETCH_TOKENS = 4 * PAGE_TOKENS;

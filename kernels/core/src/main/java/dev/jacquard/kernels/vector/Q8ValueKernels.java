@@ -9,11 +9,16 @@ import static dev.jacquard.kernels.vector.Lanes.VECTOR_BYTES;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -41,17 +46,36 @@ final class Q8ValueKernels {
   /** Turns upper nibbles alone into the code in the middle of the 16 that they stand for. */
   private static final int MIDDLE_SIGNS = 0x88888888;
 
+  private static final long LONG_HIGH_NIBBLES = 0xf0f0f0f0f0f0f0f0L;
+  private static final long LONG_LOW_NIBBLES = 0x0f0f0f0f0f0f0f0fL;
+  private static final long LONG_SIGNS = 0x8080808080808080L;
+
   /** As many bytes as a vector has floats, but no fewer than a vector can have. */
   private static final VectorSpecies<Byte> CODES =
       VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, Lanes.bits() / 4)));
 
-  private static final VectorSpecies<Integer> HALF =
-      VectorSpecies.of(int.class, VectorShape.forBitSize(Lanes.bits() / 2));
-  private static final VectorSpecies<Integer> QUARTER =
-      VectorSpecies.of(int.class, VectorShape.forBitSize(Math.max(64, Lanes.bits() / 4)));
   private static final int WHOLE_BYTES = (int) VECTOR_BYTES;
-  private static final int HALF_BYTES = HALF.vectorByteSize();
-  private static final int QUARTER_BYTES = QUARTER.vectorByteSize();
+  private static final int HALF_BYTES = WHOLE_BYTES / 2;
+
+  /** A vector of both planes: its upper plane twice, and its lower plane twice. */
+  private static final VectorShuffle<Integer> UPPER_TWICE =
+      VectorShuffle.fromOp(INT, i -> i % (INT.length() / 2));
+
+  private static final VectorShuffle<Integer> LOWER_TWICE =
+      VectorShuffle.fromOp(INT, i -> INT.length() / 2 + i % (INT.length() / 2));
+
+  /** Shifts of a vector of codes: 4 in its first half, 0 in its second, and the other way round. */
+  private static final int[] FIRST_BY_4 = new int[INT.length()];
+
+  private static final int[] SECOND_BY_4 = new int[INT.length()];
+
+  private static final VarHandle LONGS =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+  static {
+    Arrays.fill(FIRST_BY_4, 0, INT.length() / 2, 4);
+    Arrays.fill(SECOND_BY_4, INT.length() / 2, INT.length(), 4);
+  }
 
   private Q8ValueKernels() {}
 
@@ -70,10 +94,10 @@ final class Q8ValueKernels {
       MemorySegment memory, long at, int plane, int tokens, byte[] codes, int to, int stride) {
     if (plane % WHOLE_BYTES == 0) {
       joinWhole(memory, at, plane, tokens, codes, to, stride);
-    } else if (plane % HALF_BYTES == 0) {
-      joinHalf(memory, at, plane, tokens, codes, to, stride);
-    } else if (plane % QUARTER_BYTES == 0) {
-      joinQuarter(memory, at, plane, tokens, codes, to, stride);
+    } else if (plane == HALF_BYTES) {
+      joinHalf(memory, at, tokens, codes, to, stride);
+    } else if (plane % Long.BYTES == 0) {
+      joinLongs(memory, at, plane, tokens, codes, to, stride);
     } else {
       joinBytes(memory, at, plane, tokens, codes, to, stride);
     }
@@ -108,61 +132,47 @@ final class Q8ValueKernels {
     }
   }
 
+  /** Planes of half a vector: both planes of a token are one vector, as are its codes. */
   private static void joinHalf(
-      MemorySegment memory, long at, int plane, int tokens, byte[] codes, int to, int stride) {
-    int count = tokens * (plane / HALF_BYTES);
-    int j = 0;
-    for (int i = 0; i < count; i++) {
-      IntVector upper = IntVector.fromMemorySegment(HALF, memory, at + j, ORDER);
-      IntVector lower = IntVector.fromMemorySegment(HALF, memory, at + plane + j, ORDER);
-      upper
-          .lanewise(VectorOperators.LSHL, 4)
+      MemorySegment memory, long at, int tokens, byte[] codes, int to, int stride) {
+    IntVector firstBy4 = IntVector.fromArray(INT, FIRST_BY_4, 0);
+    IntVector secondBy4 = IntVector.fromArray(INT, SECOND_BY_4, 0);
+    for (int t = 0; t < tokens; t++) {
+      IntVector planes = IntVector.fromMemorySegment(INT, memory, at, ORDER);
+      planes
+          .rearrange(UPPER_TWICE)
+          .lanewise(VectorOperators.LSHL, firstBy4)
           .and(HIGH_NIBBLES)
-          .or(lower.and(LOW_NIBBLES))
+          .or(
+              planes
+                  .rearrange(LOWER_TWICE)
+                  .lanewise(VectorOperators.LSHR, secondBy4)
+                  .and(LOW_NIBBLES))
           .lanewise(VectorOperators.XOR, SIGNS)
           .reinterpretAsBytes()
-          .intoArray(codes, to + j);
-      upper
-          .and(HIGH_NIBBLES)
-          .or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES))
-          .lanewise(VectorOperators.XOR, SIGNS)
-          .reinterpretAsBytes()
-          .intoArray(codes, to + plane + j);
-      j += HALF_BYTES;
-      if (j == plane) {
-        j = 0;
-        at += 2L * plane;
-        to += stride;
-      }
+          .intoArray(codes, to);
+      at += WHOLE_BYTES;
+      to += stride;
     }
   }
 
-  private static void joinQuarter(
+  private static void joinLongs(
       MemorySegment memory, long at, int plane, int tokens, byte[] codes, int to, int stride) {
-    int count = tokens * (plane / QUARTER_BYTES);
-    int j = 0;
-    for (int i = 0; i < count; i++) {
-      IntVector upper = IntVector.fromMemorySegment(QUARTER, memory, at + j, ORDER);
-      IntVector lower = IntVector.fromMemorySegment(QUARTER, memory, at + plane + j, ORDER);
-      upper
-          .lanewise(VectorOperators.LSHL, 4)
-          .and(HIGH_NIBBLES)
-          .or(lower.and(LOW_NIBBLES))
-          .lanewise(VectorOperators.XOR, SIGNS)
-          .reinterpretAsBytes()
-          .intoArray(codes, to + j);
-      upper
-          .and(HIGH_NIBBLES)
-          .or(lower.lanewise(VectorOperators.LSHR, 4).and(LOW_NIBBLES))
-          .lanewise(VectorOperators.XOR, SIGNS)
-          .reinterpretAsBytes()
-          .intoArray(codes, to + plane + j);
-      j += QUARTER_BYTES;
-      if (j == plane) {
-        j = 0;
-        at += 2L * plane;
-        to += stride;
+    for (int t = 0; t < tokens; t++) {
+      for (int j = 0; j < plane; j += Long.BYTES) {
+        long upper = memory.get(Q8KvStorage.LONG, at + j);
+        long lower = memory.get(Q8KvStorage.LONG, at + plane + j);
+        LONGS.set(
+            codes,
+            to + j,
+            ((upper << 4 & LONG_HIGH_NIBBLES) | (lower & LONG_LOW_NIBBLES)) ^ LONG_SIGNS);
+        LONGS.set(
+            codes,
+            to + plane + j,
+            ((upper & LONG_HIGH_NIBBLES) | (lower >>> 4 & LONG_LOW_NIBBLES)) ^ LONG_SIGNS);
       }
+      at += 2L * plane;
+      to += stride;
     }
   }
 

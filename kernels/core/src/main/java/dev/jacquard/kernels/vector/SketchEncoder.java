@@ -2,7 +2,6 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.vector.Lanes.DOUBLE;
 import static dev.jacquard.kernels.vector.Lanes.DOUBLES;
-import static dev.jacquard.kernels.vector.Lanes.HALF_FLOAT;
 
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.SketchBasis;
@@ -10,7 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import jdk.incubator.vector.DoubleVector;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Writes sketches of the keys of one head. Vector lanes are channels; each channel's sum is in
@@ -23,7 +21,7 @@ final class SketchEncoder {
   private final SketchBasis basis;
 
   /** {@code toKey[i · stride + c]}, filled up with zeros. */
-  private final float[] toKey;
+  private final double[] toKey;
 
   private final int stride;
 
@@ -51,7 +49,7 @@ final class SketchEncoder {
   SketchEncoder(SketchBasis basis) {
     this.basis = basis;
     stride = (basis.channels() + BLOCK - 1) / BLOCK * BLOCK;
-    toKey = new float[basis.size() * stride];
+    toKey = new double[basis.size() * stride];
     for (int c = 0; c < basis.channels(); c++) {
       for (int i = 0; i < basis.size(); i++) {
         toKey[i * stride + c] = basis.toKey()[c * basis.size() + i];
@@ -92,11 +90,8 @@ final class SketchEncoder {
     int at = channel;
     for (int i = 0; i < size; i++) {
       DoubleVector x = DoubleVector.broadcast(DOUBLE, key[i]);
-      DoubleVector m0 =
-          (DoubleVector) FloatVector.fromArray(HALF_FLOAT, toKey, at).castShape(DOUBLE, 0);
-      DoubleVector m1 =
-          (DoubleVector)
-              FloatVector.fromArray(HALF_FLOAT, toKey, at + DOUBLES).castShape(DOUBLE, 0);
+      DoubleVector m0 = DoubleVector.fromArray(DOUBLE, toKey, at);
+      DoubleVector m1 = DoubleVector.fromArray(DOUBLE, toKey, at + DOUBLES);
       s0 = s0.add(m0.mul(x));
       s1 = s1.add(m1.mul(x));
       at += stride;

@@ -3,15 +3,11 @@ package dev.jacquard.kernels.vector;
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import static dev.jacquard.kernels.vector.Lanes.FLOAT;
 import static dev.jacquard.kernels.vector.Lanes.FLOATS;
-import static dev.jacquard.kernels.vector.Lanes.ORDER;
 
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Inner loops of {@link CertifiedSelection} and {@link TierReader}. A token's <em>rank</em> is its
@@ -19,16 +15,11 @@ import jdk.incubator.vector.VectorSpecies;
  * enters as the mean of its page.
  */
 final class TierKernels {
-  private static final VectorSpecies<Short> HALVES = ShortVector.SPECIES_128;
-
   private static final int[] SIXTEENTHS = new int[PAGE_TOKENS];
 
   static {
     Arrays.setAll(SIXTEENTHS, i -> i * PAGE_TOKENS);
   }
-
-  /** Halves that are copied together. */
-  static final int HALVES_STEP = HALVES.length();
 
   /** Added to the root of a sum of squares: what underflow may have taken from it. */
   static final float UNDERFLOW = 0x1p-72f;
@@ -220,31 +211,10 @@ final class TierKernels {
     }
   }
 
-  /** Copies a multiple of {@link #HALVES_STEP} halves. */
-  static void copyHalves(MemorySegment memory, long at, int count, short[] target, int to) {
-    for (int i = 0; i < count; i += HALVES_STEP) {
-      ShortVector.fromMemorySegment(HALVES, memory, at + (long) i * Short.BYTES, ORDER)
-          .intoArray(target, to + i);
-    }
-  }
-
   /** Halves to floats: a plain loop, which the compiler turns into conversion instructions. */
   static void toFloats(short[] halves, int count, float[] target) {
     for (int i = 0; i < count; i++) {
       target[i] = Float.float16ToFloat(halves[i]);
-    }
-  }
-
-  /** The same for the first {@code count} of rows of {@code stride} halves, without gaps. */
-  static void toFloats(short[] halves, int stride, int count, int rows, float[] target) {
-    if (stride == count) {
-      toFloats(halves, rows * count, target);
-      return;
-    }
-    for (int r = 0; r < rows; r++) {
-      for (int i = 0; i < count; i++) {
-        target[r * count + i] = Float.float16ToFloat(halves[r * stride + i]);
-      }
     }
   }
 }

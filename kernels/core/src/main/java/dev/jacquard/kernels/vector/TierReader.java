@@ -39,19 +39,16 @@ final class TierReader {
   private float[] maxima = {};
   private int size;
   private int groups;
-  private int halvesStride;
   private int heads;
 
   private void reserve(SelectionRow row) {
     heads = row.groupHeads();
     size = Q8ValueKernels.filled(row.valueSize());
     groups = size / QuantizedKv.GROUP;
-    int step = TierKernels.HALVES_STEP;
-    halvesStride = (groups + step - 1) / step * step;
     if (codes.length < ROWS * size + Long.BYTES) {
       codes = new byte[ROWS * size + Long.BYTES];
-      halves = new short[ROWS * halvesStride];
-      scales = new float[ROWS * halvesStride];
+      halves = new short[ROWS * groups];
+      scales = new float[ROWS * groups];
     }
     if (weights.length < heads * ROWS) {
       weights = new float[heads * ROWS];
@@ -126,15 +123,16 @@ final class TierReader {
     int page = row.view().page(e);
     MemorySegment memory = kv.memory(row.layer(), page);
     int plane = Q8KvStorage.plane(row.valueSize());
-    int scaleBytes = Short.BYTES * QuantizedKv.groups(row.valueSize());
+    int valueGroups = QuantizedKv.groups(row.valueSize());
     long planes = kv.offset(Part.VALUES, row.layer(), page, kvHead);
     long scalesAt = kv.offset(Part.VALUE_SCALES, row.layer(), page, kvHead);
     for (int rest = fine | coarse; rest != 0; rest &= rest - 1) {
       int t = Integer.numberOfTrailingZeros(rest);
       long from = planes + 2L * plane * t;
-      // May read scales of the next token, or what storage has behind them.
-      TierKernels.copyHalves(
-          memory, scalesAt + (long) scaleBytes * t, halvesStride, halves, rows * halvesStride);
+      for (int g = 0; g < valueGroups; g++) {
+        halves[rows * groups + g] =
+            memory.get(Q8KvStorage.HALF, scalesAt + (long) Short.BYTES * (valueGroups * t + g));
+      }
       if ((fine >> t & 1) != 0) {
         Q8ValueKernels.join(memory, from, plane, 1, codes, rows * size, size);
       } else {
@@ -146,10 +144,10 @@ final class TierReader {
       short scale =
           memory.get(Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, row.layer(), page, kvHead));
       for (int g = 0; g < groups; g++) {
-        halves[rows * halvesStride + g] = scale;
+        halves[rows * groups + g] = scale;
       }
-      long means8 = kv.offset(Part.MEANS, row.layer(), page, kvHead);
-      Q8ValueKernels.copy(memory, means8, row.valueSize(), codes, rows * size);
+      long meansAt = kv.offset(Part.MEANS, row.layer(), page, kvHead);
+      Q8ValueKernels.copy(memory, meansAt, row.valueSize(), codes, rows * size);
       meanRows[means] = rows;
       meanEntries[means++] = e;
       tokens[rows++] = e * PAGE_TOKENS;
@@ -160,7 +158,7 @@ final class TierReader {
     if (rows == 0) {
       return;
     }
-    TierKernels.toFloats(halves, halvesStride, groups, rows, scales);
+    TierKernels.toFloats(halves, rows * groups, scales);
     for (int h = 0; h < heads; h++) {
       weigh(slice, h);
     }

@@ -27,8 +27,6 @@ final class TokenKernels {
 
   private static final int CODE_COUNT = CODES.length();
 
-  private static final VectorSpecies<Float> QUARTER = FloatVector.SPECIES_128;
-
   private TokenKernels() {}
 
   /** A size filled up to whole chains. */
@@ -249,12 +247,9 @@ final class TokenKernels {
   static void sum16(float[] rows, int at, int count, float[] target, int to) {
     for (int r = 0; r < count; r++) {
       int i = at + r * CHAINS;
-      FloatVector.fromArray(QUARTER, rows, i)
-          .add(FloatVector.fromArray(QUARTER, rows, i + 8))
-          .add(
-              FloatVector.fromArray(QUARTER, rows, i + 4)
-                  .add(FloatVector.fromArray(QUARTER, rows, i + 12)))
-          .intoArray(rows, i);
+      for (int j = i; j < i + 4; j++) {
+        rows[j] = (rows[j] + rows[j + 8]) + (rows[j + 4] + rows[j + 12]);
+      }
     }
     for (int r = 0; r < count; r++) {
       int i = at + r * CHAINS;

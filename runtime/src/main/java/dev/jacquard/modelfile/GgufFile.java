@@ -11,9 +11,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -194,6 +196,22 @@ public final class GgufFile implements ModelFile {
       inFile.forEach(info -> sample(digest, bytes.asSlice(info.offset(), info.bytes())));
     }
     return HexFormat.of().formatHex(digest.digest(), 0, 16);
+  }
+
+  @Override
+  public FileTime modified() {
+    return files.stream()
+        .map(file -> lastModified(file.path()))
+        .max(Comparator.naturalOrder())
+        .orElseThrow();
+  }
+
+  private static FileTime lastModified(Path path) {
+    try {
+      return Files.getLastModifiedTime(path);
+    } catch (IOException e) {
+      throw new JacquardException(path + ": cannot read the time of the mapped file", e);
+    }
   }
 
   private static void sample(MessageDigest digest, MemorySegment data) {

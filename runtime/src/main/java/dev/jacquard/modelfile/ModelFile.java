@@ -2,6 +2,7 @@ package dev.jacquard.modelfile;
 
 import dev.jacquard.tensor.Tensor;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Optional;
 
@@ -39,9 +40,17 @@ public interface ModelFile extends AutoCloseable {
   /**
    * A short name of the content, to key caches with: sizes, all metadata and tensor declarations,
    * and bytes sampled from every tensor. Name, place and time of the file do not count, so a copy
-   * has the same; two files with equal fingerprints can be taken for the same.
+   * has the same; two files with equal fingerprints can be taken for the same, if neither was
+   * edited in place.
    */
   String fingerprint();
+
+  /**
+   * When the newest of the files was last changed, by the file system's clock.
+   *
+   * @throws dev.jacquard.memory.JacquardException if it cannot be read
+   */
+  FileTime modified();
 
   /**
    * Checks that the mapped files are still as long as they were.

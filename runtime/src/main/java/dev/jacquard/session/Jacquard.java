@@ -101,6 +101,9 @@ public final class Jacquard {
     resources.add(backend::close);
     int maxOutputs = MemoryEstimate.maxOutputs(program.logits().width(), batchSize);
     Path cached = WeightCache.file(file.fingerprint() + "." + backend.name());
+    if (cached != null) {
+      WeightCache.dropIfOlder(cached, file.modified());
+    }
     Executable executable =
         backend.compile(
             program, new CompileOptions(batchSize, maxOutputs, cached, options.progress()));

@@ -1,5 +1,6 @@
 package dev.jacquard.session;
 
+import dev.jacquard.memory.JacquardException;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.Files;
@@ -69,6 +70,21 @@ public final class WeightCache {
    */
   static void used(Path file) {
     used(file, Long.getLong(SIZE_PROPERTY, DEFAULT_GIGABYTES) * 1_000_000_000L);
+  }
+
+  /**
+   * Removes a file that was last used before its model was changed: an edit in place may leave the
+   * fingerprint as it was. Then the weights are packed anew.
+   */
+  static void dropIfOlder(Path file, FileTime model) {
+    try {
+      if (Files.exists(file) && Files.getLastModifiedTime(file).compareTo(model) < 0) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new JacquardException(
+          file + ": cannot be removed, though the model changed after it was written", e);
+    }
   }
 
   static void used(Path file, long maxBytes) {

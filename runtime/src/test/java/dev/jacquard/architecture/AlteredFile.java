@@ -9,6 +9,7 @@ import dev.jacquard.tensor.format.F32;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -83,6 +84,11 @@ final class AlteredFile implements ModelFile {
   @Override
   public String fingerprint() {
     return file.fingerprint();
+  }
+
+  @Override
+  public FileTime modified() {
+    return file.modified();
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.io.TempDir;
@@ -129,6 +130,11 @@ final class LostFileTest {
     @Override
     public String fingerprint() {
       return file.fingerprint();
+    }
+
+    @Override
+    public FileTime modified() {
+      return file.modified();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.jacquard.session;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -45,5 +46,16 @@ final class WeightCacheTest {
     WeightCache.used(files.get(2), 50);
     assertEquals(List.of(false, false, true, false), files.stream().map(Files::exists).toList());
     assertTrue(Files.exists(basis), "only repacked weights are bounded");
+  }
+
+  @Test
+  void whatIsOlderThanItsModelGoes(@TempDir Path folder) throws IOException {
+    Path file = Files.write(folder.resolve("f"), new byte[1]);
+    FileTime used = Files.getLastModifiedTime(file);
+    WeightCache.dropIfOlder(file, used);
+    assertTrue(Files.exists(file));
+    WeightCache.dropIfOlder(file, FileTime.fromMillis(used.toMillis() + 1));
+    assertFalse(Files.exists(file));
+    WeightCache.dropIfOlder(file, used); // nothing there, nothing to do
   }
 }

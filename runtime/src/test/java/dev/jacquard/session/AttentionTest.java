@@ -43,7 +43,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class AttentionTest {
   private static final ModelOptions Q8 = OPTIONS.withKvFormat(KvFormat.Q8).withContext(640);
 
-  /** More than the 16 first and 256 last tokens that are always read. */
+  /** More than the 16 first and 128 last tokens that are always read. */
   private static final int LONG = 400;
 
   private static AttentionPolicy policy(String text) {

@@ -37,7 +37,7 @@ public sealed interface Exactness {
    *
    * @param epsilon share of the diameter
    * @param delta probability, by the samples' variance, that the error is larger
-   * @param coverage share of the estimated weight whose tokens are read, as in {@link Budgeted}
+   * @param coverage as in {@link Budgeted}, but no page's mean is left out
    * @param seed of the samples; with layer, head and position it decides all of them
    */
   record Verified(double epsilon, double delta, double coverage, long seed) implements Exactness {
@@ -50,12 +50,14 @@ public sealed interface Exactness {
   }
 
   /**
-   * Sketches of all keys estimate the weights; the tokens that hold {@code coverage} of it are read
-   * in 8 bits, the others enter as means of their pages. No promise beyond the measured quality.
+   * Sketches of all keys estimate the weights. A token that weighs at least {@code (1 − coverage) /
+   * pages} of the total is read in 8 bits; the others enter as the mean of their page if they weigh
+   * as much together, and are left out otherwise. No promise beyond the measured quality.
    *
-   * @param coverage share of the estimated weight of each head whose tokens are read, when a single
-   *     token is computed
-   * @param prefillCoverage the same for blocks of a prompt; 1 reads prompts whole
+   * @param coverage share of the estimated weight of each head that is read at least, as tokens or
+   *     means, when a single token is computed
+   * @param prefillCoverage share of the estimated weight that the pages hold which a block of a
+   *     prompt reads; 1 reads prompts whole
    */
   record Budgeted(double coverage, double prefillCoverage) implements Exactness {
     /** Checks. */

@@ -25,7 +25,7 @@ public enum Baseline {
   ORACLE;
 
   private static final int SINKS = 16;
-  private static final int RECENT = 256;
+  private static final int RECENT = 128;
 
   /** Bytes of what is read to rank, for one key/value head. */
   long rankingBytes(int pages, int keySize) {

@@ -74,7 +74,7 @@ final class PageSelector {
             selectRow(first, new VerifiedSelector(wanted));
         case Exactness.Verified _ -> {}
         case Exactness.Budgeted(double coverage, double _) when one && sketched ->
-            selectRow(first, new BudgetedSelector(coverage));
+            selectRow(first, new BudgetedSelector(coverage, false));
         case Exactness.Budgeted(double _, double coverage) when sketched && coverage < 1 ->
             selectBlocks(first, count, new BlockSelector(coverage));
         case Exactness.Budgeted _ -> {}

@@ -84,7 +84,10 @@ final class ReadingCount {
           case Exactness.Dense _ -> throw new AssertionError("a slice of a dense row");
           case Exactness.Certified _ -> certifiedBytes(tokens, tally);
           case Exactness.Budgeted _ ->
-              sketchBytes(row, slice, tokens) + summaryBytes(tally) + tally.fine * wholeBytes();
+              sketchBytes(row, slice, tokens)
+                  + scaleBytes(row, slice, tally)
+                  + summaryBytes(tally)
+                  + tally.fine * wholeBytes();
           case Exactness.Verified _ ->
               sketchBytes(row, slice, tokens)
                   + summaryBytes(tally)
@@ -150,6 +153,13 @@ final class ReadingCount {
   private long sketchBytes(int row, PageSelection.Slice slice, long tokens) {
     return BlockSelector.probe(row - slice.firstRow(), slice.rows())
         ? tokens * QuantizedKv.sketchBytes(layer.keySize())
+        : 0;
+  }
+
+  /** Of a mean that is not read, BUDGETED looks whether it is a number, where it reads sketches. */
+  private static long scaleBytes(int row, PageSelection.Slice slice, Tally tally) {
+    return BlockSelector.probe(row - slice.firstRow(), slice.rows())
+        ? tally.otherPages * Short.BYTES
         : 0;
   }
 

@@ -5,11 +5,14 @@ import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.PageSelection;
 import java.util.Arrays;
 
-/** VERIFIED: BUDGETED, and random samples of the tokens that enter as means of their pages. */
+/**
+ * VERIFIED: BUDGETED with the means of all pages, and random samples of the tokens that enter as
+ * means of their pages.
+ */
 record VerifiedSelector(Exactness.Verified wanted) implements Selector {
   @Override
   public void select(Sight sight, PageSelection.Slice slice) {
-    double[][] weights = new BudgetedSelector(wanted.coverage()).selectByWeight(sight, slice);
+    double[][] weights = new BudgetedSelector(wanted.coverage(), true).selectByWeight(sight, slice);
     if (!slice.hasFar()) {
       return;
     }

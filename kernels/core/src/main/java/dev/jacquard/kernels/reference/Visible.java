@@ -17,7 +17,7 @@ record Visible(KvView view, int first, int last) {
   private static final int FIRST_FORCED = 16;
 
   /** Positions at the end that are. */
-  private static final int LAST_FORCED = 256;
+  private static final int LAST_FORCED = 128;
 
   /** Entries of the view. */
   int entries() {

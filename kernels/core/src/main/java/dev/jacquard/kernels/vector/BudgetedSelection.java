@@ -9,14 +9,14 @@ import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.Arrays;
 
 /**
- * The list of {@link dev.jacquard.kernels.Exactness.Budgeted} for one row: tokens that hold a share
- * of the weight estimated by sketches, and weights of page means for the rest.
+ * The list of {@link dev.jacquard.kernels.Exactness.Budgeted} for one row: tokens that are heavy by
+ * the weight that sketches estimate, and weights of page means for the rest.
  *
- * <p>Sketch scores are whole numbers of steps ({@link SketchTables}). So weights need no sorting: a
- * histogram counts each number, and the threshold is the one at which the counts times the weight
- * of their number reach the share. Counts are the same in any order, hence for any number of
- * threads. A row is worked through in five loops over heads or over chunks of pages; each of them
- * needs all that the one before has found.
+ * <p>Sketch scores are whole numbers of steps ({@link SketchTables}). So weights need no sums over
+ * tokens: a histogram counts each number, and the total is the sum of the counts times the weight
+ * of their number. Counts are the same in any order, hence for any number of threads. A row is
+ * worked through in five loops over heads or over chunks of pages; each of them needs all that the
+ * one before has found.
  */
 final class BudgetedSelection implements WorkerPool.Task {
   /** Stands for a token that is forced or not visible: below every sum of steps. */
@@ -43,6 +43,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
     final float[] chains = new float[VectorMath.CHAINS];
     float[] exactScores = {};
+    float[] sketchScores = {};
     float[] binWeights = {};
     double[] upTo = {};
     int[] histogram = {};
@@ -54,12 +55,23 @@ final class BudgetedSelection implements WorkerPool.Task {
   private Phase phase = Phase.QUERIES;
   private PageSelection.Slice[] slices = {};
   private double coverage;
+  private boolean everyMean;
   private long seed;
   private int stride;
   private short[] sums = {};
   private float[] forcedMaximum = {};
   private float[] forcedSum = {};
+  private double[] errorSum = {};
+  private double[] errorSquares = {};
+  private int[] forcedCount = {};
   private float[] maximum = {};
+
+  /** Of each head: what is added to the scores of sketches, half the variance of their error. */
+  private float[] raise = {};
+
+  /** Of each head: the weight from which on a token or the rest of a page is read. */
+  private double[] limit = {};
+
   private short[] threshold = {};
 
   /**
@@ -74,11 +86,11 @@ final class BudgetedSelection implements WorkerPool.Task {
   }
 
   /**
-   * As {@link #select}, with random samples of the tokens that enter as page means: by inversion of
-   * their summed weights, page by page and then within the page.
+   * As {@link #select}, with the means of all pages, and random samples of the tokens that enter as
+   * these: by inversion of their summed weights, page by page and then within the page.
    */
   void audit(PageSelection selection, Exactness.Verified wanted, WorkerPool pool) {
-    select(selection, wanted.coverage(), pool);
+    select(selection, wanted.coverage(), true, pool);
     int samples = ErrorAudit.samples(wanted);
     boolean any = false;
     for (int head = 0; head < row.kvHeads(); head++) {
@@ -105,7 +117,12 @@ final class BudgetedSelection implements WorkerPool.Task {
 
   /** Adds the row's slices to {@code selection}. */
   void select(PageSelection selection, double share, WorkerPool pool) {
+    select(selection, share, false, pool);
+  }
+
+  private void select(PageSelection selection, double share, boolean means, WorkerPool pool) {
     coverage = share;
+    everyMean = means;
     reserve();
     for (int head = 0; head < row.kvHeads(); head++) {
       slices[head] =
@@ -143,6 +160,8 @@ final class BudgetedSelection implements WorkerPool.Task {
     if (maximum.length < heads) {
       maximum = new float[heads];
       threshold = new short[heads];
+      raise = new float[heads];
+      limit = new double[heads];
     }
     if (slices.length < row.kvHeads()) {
       slices = new PageSelection.Slice[row.kvHeads()];
@@ -150,6 +169,9 @@ final class BudgetedSelection implements WorkerPool.Task {
     if (forcedSum.length < heads * row.chunks()) {
       forcedSum = new float[2 * heads * row.chunks()];
       forcedMaximum = new float[forcedSum.length];
+      errorSum = new double[forcedSum.length];
+      errorSquares = new double[forcedSum.length];
+      forcedCount = new int[forcedSum.length];
     }
     for (Scratch s : scratch) {
       if (s.histogram.length < heads * bins()) {
@@ -163,6 +185,7 @@ final class BudgetedSelection implements WorkerPool.Task {
       }
       if (s.exactScores.length < row.groupHeads() * SelectionRow.CHUNK_TOKENS) {
         s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
+        s.sketchScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
       }
     }
   }
@@ -227,12 +250,17 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (int e = first; e < end; e++) {
       int byRule = row.forced(e);
       slices[kvHead].fine()[e] = (char) byRule;
+      for (int bits = byRule; bits != 0; bits &= bits - 1) {
+        int token = e * PAGE_TOKENS + Integer.numberOfTrailingZeros(bits);
+        for (int h = 0; h < row.groupHeads(); h++) {
+          s.sketchScores[h * SelectionRow.CHUNK_TOKENS + forced] =
+              sketchScore(firstHead + h, token);
+        }
+        s.forced[forced++] = token;
+      }
       int estimated = row.visible(e) & ~byRule;
       if (estimated != 0xFFFF) {
         hide(firstHead, e, estimated);
-      }
-      for (int bits = byRule; bits != 0; bits &= bits - 1) {
-        s.forced[forced++] = e * PAGE_TOKENS + Integer.numberOfTrailingZeros(bits);
       }
     }
     weighForced(kvHead, chunk, forced, s);
@@ -257,7 +285,10 @@ final class BudgetedSelection implements WorkerPool.Task {
     }
   }
 
-  /** Largest exact score of the chunk's forced tokens, and the sum of their weights. */
+  /**
+   * Of the chunk's forced tokens: the largest exact score, the sum of the weights, and the sums of
+   * the errors that sketches make and of their squares.
+   */
   private void weighForced(int kvHead, int chunk, int count, Scratch s) {
     int firstHead = kvHead * row.groupHeads();
     if (count > 0) {
@@ -284,6 +315,7 @@ final class BudgetedSelection implements WorkerPool.Task {
       for (int h = 0; h < row.groupHeads(); h++) {
         int from = h * SelectionRow.CHUNK_TOKENS;
         int to = (firstHead + h) * row.chunks() + chunk;
+        addErrors(s, from, count, to);
         forcedMaximum[to] = AttentionKernels.maximum(s.exactScores, from, from + whole);
         forcedSum[to] =
             AttentionKernels.exponentials(
@@ -293,8 +325,38 @@ final class BudgetedSelection implements WorkerPool.Task {
       for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
         forcedMaximum[h * row.chunks() + chunk] = Float.NEGATIVE_INFINITY;
         forcedSum[h * row.chunks() + chunk] = 0;
+        errorSum[h * row.chunks() + chunk] = 0;
+        errorSquares[h * row.chunks() + chunk] = 0;
+        forcedCount[h * row.chunks() + chunk] = 0;
       }
     }
+  }
+
+  private void addErrors(Scratch s, int from, int count, int to) {
+    double sum = 0;
+    double squares = 0;
+    for (int i = from; i < from + count; i++) {
+      double error = s.exactScores[i] - (double) s.sketchScores[i];
+      sum += error;
+      squares += error * error;
+    }
+    errorSum[to] = sum;
+    errorSquares[to] = squares;
+    forcedCount[to] = count;
+  }
+
+  /** Half the variance of the errors of the forced tokens' sketches. */
+  private double halfVariance(int head) {
+    double sum = 0;
+    double squares = 0;
+    double count = 0;
+    for (int i = head * row.chunks(); i < (head + 1) * row.chunks(); i++) {
+      sum += errorSum[i];
+      squares += errorSquares[i];
+      count += forcedCount[i];
+    }
+    double mean = sum / count;
+    return Math.max(0, squares / count - mean * mean) / 2;
   }
 
   /** Counts numbers of steps. */
@@ -330,6 +392,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (int c = 0; c < row.chunks(); c++) {
       largest = Math.max(largest, forcedMaximum[head * row.chunks() + c]);
     }
+    raise[head] = (float) halfVariance(head);
     float[] weights = s.binWeights;
     int bins = high - low + 1;
     if (bins > 0) {
@@ -338,6 +401,9 @@ final class BudgetedSelection implements WorkerPool.Task {
       }
       if (row.softCap() != 0) {
         VectorMath.cap(weights, 0, bins, row.softCap());
+      }
+      for (int b = 0; b < bins; b++) {
+        weights[b] += raise[head];
       }
       largest = Math.max(largest, weights[bins - 1]);
       for (int b = 0; b < bins; b++) {
@@ -353,28 +419,24 @@ final class BudgetedSelection implements WorkerPool.Task {
         kept += forcedSum[i] * (double) VectorMath.exp(forcedMaximum[i] - largest);
       }
     }
-    int lowest = keptFrom(counts, first + low, weights, bins, kept);
+    int lowest = keptFrom(head, counts, first + low, weights, bins, kept);
     threshold[head] = (short) (low + lowest);
   }
 
   /** The lowest bin that is kept, or {@code bins}. */
-  private int keptFrom(int[] counts, int first, float[] weights, int bins, double forced) {
+  private int keptFrom(
+      int head, int[] counts, int first, float[] weights, int bins, double forced) {
     double total = forced;
     for (int b = bins - 1; b >= 0; b--) {
       total += (double) counts[first + b] * weights[b];
     }
     if (!(total <= Double.MAX_VALUE)) {
+      limit[head] = Double.NaN;
       return 0; // what is no number is read, and shows in the output
     }
-    double wanted = coverage * total;
-    double kept = forced;
+    limit[head] = (1 - coverage) * total / row.entries();
     int lowest = bins;
-    while (lowest > 0 && kept < wanted) {
-      lowest--;
-      kept += (double) counts[first + lowest] * weights[lowest];
-    }
-    // A cap may have made neighbours equal: what weighs the same is kept as well.
-    while (lowest > 0 && lowest < bins && weights[lowest - 1] == weights[lowest]) {
+    while (lowest > 0 && weights[lowest - 1] >= limit[head]) {
       lowest--;
     }
     return lowest;
@@ -404,6 +466,25 @@ final class BudgetedSelection implements WorkerPool.Task {
       slice.farLog()[h] = maximum[firstHead + h];
       TokenKernels.sum16(s.weights, 0, end - first, slice.far(), h * row.entries() + first);
     }
+    if (!everyMean) {
+      for (int e = first; e < end; e++) {
+        leaveIfLight(slice, kvHead, e);
+      }
+    }
+  }
+
+  /** Leaves out the rest of a page that is light for all heads, unless its mean is no number. */
+  private void leaveIfLight(PageSelection.Slice slice, int kvHead, int entry) {
+    if ((row.visible(entry) & ~slice.fine()[entry]) == 0) {
+      return;
+    }
+    boolean read = Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE));
+    for (int h = 0; h < row.groupHeads(); h++) {
+      read |= !(slice.far()[h * row.entries() + entry] < limit[kvHead * row.groupHeads() + h]);
+    }
+    for (int h = 0; h < row.groupHeads() && !read; h++) {
+      slice.far()[h * row.entries() + entry] = 0;
+    }
   }
 
   /** Weights of the tokens that are not read in 8 bits; 0 for the others. */
@@ -421,7 +502,13 @@ final class BudgetedSelection implements WorkerPool.Task {
       VectorMath.cap(weights, 0, count, row.softCap());
     }
     SelectionKernels.hide(
-        sums, head * stride + first * PAGE_TOKENS, maximum[head], fine, first, end, weights);
+        sums,
+        head * stride + first * PAGE_TOKENS,
+        maximum[head] - raise[head],
+        fine,
+        first,
+        end,
+        weights);
     VectorMath.exp(weights, 0, count);
   }
 
@@ -490,6 +577,10 @@ final class BudgetedSelection implements WorkerPool.Task {
 
   /** The estimated score of a token. */
   private float estimate(int head, int token) {
+    return sketchScore(head, token) + raise[head];
+  }
+
+  private float sketchScore(int head, int token) {
     float score =
         Math.fma((float) sums[head * stride + token], tables.step(head), tables.base(head));
     return row.softCap() == 0 ? score : (float) (row.softCap() * Math.tanh(score / row.softCap()));

@@ -83,15 +83,15 @@ final class ReadingCount {
     long token = (long) QuantizedKv.keyBytes(layer.keySize()) + QuantizedKv.valueBytes(valueSize);
     long meanBytes = (long) means * QuantizedKv.meanBytes(valueSize);
     // In blocks of prompts only probes read sketches.
-    long sketches =
-        BlockSelection.probe(index, slice.rows())
-            ? visible * QuantizedKv.sketchBytes(layer.keySize())
-            : 0;
+    boolean probe = BlockSelection.probe(index, slice.rows());
+    long sketches = probe ? visible * QuantizedKv.sketchBytes(layer.keySize()) : 0;
+    // Of a mean that is not read, BUDGETED looks whether it is a number.
+    long scales = probe ? (long) otherPages * Short.BYTES : 0;
     long bytes =
         switch (wanted) {
           case Exactness.Dense _ ->
               throw new IllegalStateException("a list for a row whose class is DENSE");
-          case Exactness.Budgeted _ -> sketches + meanBytes + fine * token;
+          case Exactness.Budgeted _ -> sketches + scales + meanBytes + fine * token;
           case Exactness.Verified _ ->
               sketches + meanBytes + (whole ? visible : fine + samples(slice)) * token;
           case Exactness.Certified _ ->

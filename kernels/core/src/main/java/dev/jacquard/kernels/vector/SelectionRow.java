@@ -23,7 +23,7 @@ final class SelectionRow {
   static final int FIRST = 16;
 
   /** Positions at the end that are always read. */
-  static final int LAST = 256;
+  static final int LAST = 128;
 
   /** The numbers of a page mean, see {@link #meanNumber}. */
   static final int SCALE = 0;

@@ -299,7 +299,11 @@ public abstract class ExactnessContract {
                     + meanBytes
                     + (closed - means) * 6;
         case Exactness.Budgeted _ ->
-            bytes += tokens * QuantizedKv.sketchBytes(keySize) + meanBytes + fine * whole;
+            bytes +=
+                tokens * QuantizedKv.sketchBytes(keySize)
+                    + meanBytes
+                    + (closed - means) * 2
+                    + fine * whole;
         case Exactness.Verified _ -> {
           long samples =
               Arrays.stream(slice.sampleToken(), 0, slice.heads() * slice.samples())

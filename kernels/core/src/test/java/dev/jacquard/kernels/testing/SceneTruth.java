@@ -7,6 +7,7 @@ import dev.jacquard.kernels.testing.AttentionScene.Entry;
 import dev.jacquard.kernels.testing.AttentionScene.Pair;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 
@@ -117,10 +118,24 @@ public final class SceneTruth {
     return cap(NaiveQuantization.product(query, sketch, scene.bases().get(kvHead)));
   }
 
+  /**
+   * Half the variance of the error that sketches make of the forced tokens' scores, by which the
+   * scores of the others are raised.
+   */
+  double raise(double[] query, int position) {
+    double[] errors =
+        tokens.stream()
+            .filter(t -> t.position() <= position && forced(t, position))
+            .mapToDouble(t -> score(query, t) - sketchScore(query, t))
+            .toArray();
+    double mean = Arrays.stream(errors).average().orElseThrow();
+    return Arrays.stream(errors).map(e -> (e - mean) * (e - mean)).average().orElseThrow() / 2;
+  }
+
   /** Whether a token is read in 8 bits by the row at {@code position}, whatever it weighs. */
   boolean forced(Seen seen, int position) {
     return seen.position < 16
-        || seen.position > position - 256
+        || seen.position > position - 128
         || entries.get(seen.entry).pinned()
         || open(seen.entry, position);
   }

@@ -59,6 +59,7 @@ public record SelectionCheck(double nats, double rounding) {
                   truths.get(s),
                   shape(scene, slice, firstHead, what),
                   wanted.coverage(),
+                  false,
                   what);
           case Exactness.Verified wanted ->
               verified(scene, s, truths.get(s), shape(scene, slice, firstHead, what), wanted, what);
@@ -89,6 +90,7 @@ public record SelectionCheck(double nats, double rounding) {
 
   /** Weights by the scores that the class uses: of sketches, but for forced tokens, or exact. */
   private Weighed weigh(SceneTruth truth, double[] query, int position, boolean exact) {
+    double raise = exact ? 0 : truth.raise(query, position);
     List<Seen> tokens = truth.tokens().stream().filter(t -> t.position() <= position).toList();
     double[] scores = new double[tokens.size()];
     boolean[] forced = new boolean[tokens.size()];
@@ -99,7 +101,7 @@ public record SelectionCheck(double nats, double rounding) {
       scores[i] =
           exact || forced[i]
               ? truth.score(query, tokens.get(i))
-              : truth.sketchScore(query, tokens.get(i));
+              : truth.sketchScore(query, tokens.get(i)) + raise;
       largest = Math.max(largest, scores[i]);
       magnitude = Math.max(magnitude, Math.abs(scores[i]));
     }
@@ -109,7 +111,7 @@ public record SelectionCheck(double nats, double rounding) {
         Arrays.stream(scores).map(s -> Math.exp(s - log)).toArray(),
         forced,
         log,
-        nats * (1 + magnitude));
+        nats * (1 + magnitude) * (1 + Math.sqrt(8 * raise)));
   }
 
   private void budgeted(
@@ -118,22 +120,39 @@ public record SelectionCheck(double nats, double rounding) {
       SceneTruth truth,
       PageSelection.Slice slice,
       double coverage,
+      boolean everyMean,
       String what) {
     int position = scene.position(0);
     int count = truth.tokens().size();
     boolean[] wanted = new boolean[count];
+    boolean[] needed = new boolean[slice.entries()];
+    boolean[] allowed = new boolean[slice.entries()];
+    Arrays.fill(needed, everyMean);
+    Arrays.fill(allowed, everyMean);
     for (int h = 0; h < slice.heads(); h++) {
       double[] query = truth.query(s, 0, slice.firstHead() + h);
       Weighed weighed = weigh(truth, query, position, false);
-      boolean[] kept = new boolean[count];
+      double limit = (1 - coverage) * weighed.total() / slice.entries();
+      // Both a weight and the total may be off.
+      double factor = Math.exp(2 * weighed.slack) * (1 + FLOAT);
+      double[] rest = new double[slice.entries()];
       for (int i = 0; i < count; i++) {
-        kept[i] = fine(slice, weighed.tokens.get(i));
-        assertFalse(coarse(slice, weighed.tokens.get(i)), what);
-        assertTrue(kept[i] || !weighed.forced[i], () -> what + ": a forced token is left out");
+        Seen seen = weighed.tokens.get(i);
+        boolean kept = fine(slice, seen);
+        assertFalse(coarse(slice, seen), what);
+        assertTrue(kept || !weighed.forced[i], () -> what + ": a forced token is left out");
+        assertTrue(kept || weighed.weights[i] < limit * factor, what + ": " + seen + " is heavy");
+        wanted[i] |= weighed.forced[i] || weighed.weights[i] * factor >= limit;
+        rest[seen.entry()] += kept ? 0 : weighed.weights[i];
       }
-      requireCoverage(weighed.weights, kept, coverage, weighed.slack, what + ", head " + h);
-      markWanted(weighed.weights, weighed.forced, coverage, weighed.slack, wanted);
-      requireFar(weighed, slice, h, what);
+      for (int e = 0; e < rest.length; e++) {
+        needed[e] |= rest[e] >= limit * factor;
+        allowed[e] |= rest[e] * factor >= limit;
+      }
+    }
+    for (int h = 0; h < slice.heads(); h++) {
+      double[] query = truth.query(s, 0, slice.firstHead() + h);
+      requireFar(weigh(truth, query, position, false), slice, h, needed, allowed, what);
     }
     for (int i = 0; i < count; i++) {
       int token = i;
@@ -177,8 +196,17 @@ public record SelectionCheck(double nats, double rounding) {
     }
   }
 
+  /**
+   * The weights of means: of all pages in {@code needed}, and of no other than those in {@code
+   * allowed}.
+   */
   private static void requireFar(
-      Weighed weighed, PageSelection.Slice slice, int head, String what) {
+      Weighed weighed,
+      PageSelection.Slice slice,
+      int head,
+      boolean[] needed,
+      boolean[] allowed,
+      String what) {
     double[] sums = new double[slice.entries()];
     boolean[] some = new boolean[slice.entries()];
     for (int i = 0; i < weighed.weights.length; i++) {
@@ -190,7 +218,11 @@ public record SelectionCheck(double nats, double rounding) {
     }
     for (int e = 0; e < sums.length; e++) {
       double far = slice.hasFar() ? slice.far()[head * slice.entries() + e] : 0;
-      assertEquals(some[e], far > 0, what + ": weight of page " + e);
+      assertTrue(far > 0 || !(some[e] && needed[e]), what + ": page " + e + " is left out");
+      assertTrue(far == 0 || (some[e] && allowed[e]), what + ": page " + e + " is read");
+      if (far == 0) {
+        continue;
+      }
       double expected = sums[e] * Math.exp(weighed.log - slice.farLog()[head]);
       if (expected > TINY) {
         assertEquals(
@@ -220,7 +252,9 @@ public record SelectionCheck(double nats, double rounding) {
       Weighed weighed = weigh(truth, query, position, true);
       if (some) {
         requireScores(truth, query, slice, h, what);
-        requireFar(weighed, slice, h, what);
+        boolean[] all = new boolean[slice.entries()];
+        Arrays.fill(all, true);
+        requireFar(weighed, slice, h, all, all, what);
       }
       double cost = 0;
       double[] squares = new double[slice.entries()];
@@ -266,10 +300,12 @@ public record SelectionCheck(double nats, double rounding) {
       PageSelection.Slice slice,
       Exactness.Verified wanted,
       String what) {
-    budgeted(scene, s, truth, slice, wanted.coverage(), what);
+    budgeted(scene, s, truth, slice, wanted.coverage(), true, what);
     assertEquals(slice.hasFar() ? ErrorAudit.samples(wanted) : 0, slice.samples(), what);
+    int position = scene.position(0);
     for (int h = 0; h < slice.heads() && slice.samples() > 0; h++) {
       double[] query = truth.query(s, 0, slice.firstHead() + h);
+      double raise = truth.raise(query, position);
       double sum = 0;
       for (int e = 0; e < slice.entries(); e++) {
         sum += slice.far()[h * slice.entries() + e];
@@ -280,11 +316,11 @@ public record SelectionCheck(double nats, double rounding) {
         Seen seen =
             truth.tokens().stream().filter(t -> t.place() == place).findFirst().orElseThrow();
         assertFalse(fine(slice, seen), what + ": a sample of what is read anyway");
-        double estimate = truth.sketchScore(query, seen);
+        double estimate = truth.sketchScore(query, seen) + raise;
         assertEquals(
             estimate,
             slice.sampleLog()[h * slice.samples() + i],
-            (nats + 1e-6) * (1 + Math.abs(estimate)),
+            (nats + 1e-6) * (1 + Math.abs(estimate)) * (1 + Math.sqrt(8 * raise)),
             what);
       }
     }

@@ -73,12 +73,13 @@ final class SliceTruth {
     for (int e = 0; e < slice.entries(); e++) {
       left += far(e) * Math.exp(slice.farLog()[head] - log);
     }
+    double raise = truth.raise(query, position);
     double[][] x = new double[n][];
     double[] y = new double[n];
     for (int i = 0; i < n; i++) {
       int place = slice.sampleToken()[head * n + i];
       Seen seen = truth.tokens().stream().filter(t -> t.place() == place).findFirst().orElseThrow();
-      double ratio = Math.exp(truth.score(query, seen) - truth.sketchScore(query, seen));
+      double ratio = Math.exp(truth.score(query, seen) - truth.sketchScore(query, seen) - raise);
       double[] mean = truth.page(seen.entry()).mean();
       x[i] = seen.token().value().clone();
       Arrays.setAll(x[i], c -> ratio * seen.token().value()[c] - mean[c]);

@@ -7,8 +7,6 @@ import dev.jacquard.calibration.BasisStore;
 import dev.jacquard.calibration.Calibration;
 import dev.jacquard.evaluation.attention.Trace;
 import dev.jacquard.kernels.Exactness;
-import dev.jacquard.kernels.Executable;
-import dev.jacquard.kernels.Op;
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.session.WeightCache;
 import java.io.IOException;
@@ -151,7 +149,6 @@ public final class AttentionTrace implements Callable<Integer> {
 
   private List<Row> measure(Trace heads, int length, Calibration bases, List<Exactness> classes) {
     try (TraceReplay replay = new TraceReplay(heads, length, "vector", threads, bases)) {
-      replay.writeQueries();
       check(heads, length, bases, classes, replay);
       List<Timed> timed = time(replay, classes);
       List<Row> rows = new ArrayList<>();
@@ -187,7 +184,6 @@ public final class AttentionTrace implements Callable<Integer> {
   private void check(
       Trace heads, int length, Calibration bases, List<Exactness> classes, TraceReplay replay) {
     try (TraceReplay reference = new TraceReplay(heads, length, "reference", threads, bases)) {
-      reference.writeQueries();
       int last = replay.queries() - 1;
       for (Exactness exactness : classes) {
         replay.step(last, exactness, null);
@@ -201,24 +197,6 @@ public final class AttentionTrace implements Callable<Integer> {
     }
   }
 
-  /** Adds up, over the layers of a step, the time from one op to the next. */
-  private static final class Watch implements Executable.Observer {
-    private long last;
-    private long select;
-    private long attend;
-
-    @Override
-    public void after(int index, Op op) {
-      long now = System.nanoTime();
-      if (op instanceof Op.SelectPages) {
-        select += now - last;
-      } else if (op instanceof Op.Attention) {
-        attend += now - last;
-      }
-      last = System.nanoTime();
-    }
-  }
-
   private List<Timed> time(TraceReplay replay, List<Exactness> classes) {
     int queries = replay.queries();
     double[][] select = new double[classes.size()][queries];
@@ -229,20 +207,20 @@ public final class AttentionTrace implements Callable<Integer> {
       float[][] dense = new float[queries][];
       for (int c = 0; c < classes.size(); c++) {
         for (int q = 0; q < queries; q++) {
-          Watch watch = new Watch();
+          AttentionWatch watch = new AttentionWatch();
           replay.step(q, classes.get(c), watch);
           boolean first = round == 0;
-          double total = watch.select + watch.attend;
+          double total = watch.select() + watch.attend();
           if (first || total < select[c][q] + attend[c][q]) {
-            select[c][q] = watch.select;
-            attend[c][q] = watch.attend;
+            select[c][q] = watch.select();
+            attend[c][q] = watch.attend();
           }
           if (first) {
             bytes[c][0] += replay.report().bytesRead();
             bytes[c][1] += replay.report().bytesDense();
             float[] result = replay.result();
             dense[q] = c == 0 ? result : dense[q];
-            addError(errors[c], result, dense[q]);
+            Difference.add(errors[c], result, dense[q]);
           }
         }
       }
@@ -259,15 +237,7 @@ public final class AttentionTrace implements Callable<Integer> {
     return timed;
   }
 
-  private static void addError(double[] sums, float[] candidate, float[] reference) {
-    for (int i = 0; i < reference.length; i++) {
-      double d = candidate[i] - (double) reference[i];
-      sums[0] += d * d;
-      sums[1] += reference[i] * (double) reference[i];
-    }
-  }
-
-  private static double median(double[] samples) {
+  static double median(double[] samples) {
     double[] sorted = samples.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];

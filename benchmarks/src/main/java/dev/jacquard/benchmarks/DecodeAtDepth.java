@@ -235,7 +235,6 @@ public final class DecodeAtDepth implements Callable<Integer> {
   /** What BUDGETED chooses for the recorded queries at that length. */
   private Choices choices(Trace heads, Calibration bases, int depth) {
     try (TraceReplay replay = new TraceReplay(heads, depth, "vector", threads, bases)) {
-      replay.writeQueries();
       char[][][] masks = new char[replay.queries()][heads.layers().size()][];
       for (int q = 0; q < masks.length; q++) {
         char[][] ofQuery = masks[q];

@@ -6,14 +6,18 @@ final class Difference {
 
   /** Normalised mean squared error: {@code Σ(a−b)² / Σb²}. */
   static double nmse(float[] candidate, float[] reference) {
-    double error = 0;
-    double power = 0;
+    double[] sums = new double[2];
+    add(sums, candidate, reference);
+    return sums[0] / sums[1];
+  }
+
+  /** Adds {@code Σ(a−b)²} to {@code sums[0]} and {@code Σb²} to {@code sums[1]}. */
+  static void add(double[] sums, float[] candidate, float[] reference) {
     for (int i = 0; i < reference.length; i++) {
       double d = candidate[i] - (double) reference[i];
-      error += d * d;
-      power += reference[i] * (double) reference[i];
+      sums[0] += d * d;
+      sums[1] += reference[i] * (double) reference[i];
     }
-    return error / power;
   }
 
   /** Stops the benchmark if the candidate is not what the reference computes. */

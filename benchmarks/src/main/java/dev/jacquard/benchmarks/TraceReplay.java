@@ -135,12 +135,11 @@ final class TraceReplay implements AutoCloseable {
   }
 
   private void fill() {
-    int count = length - trace.queries();
     CacheFill.append(
         sequence,
         inputs,
         cache.storage(),
-        count,
+        length,
         (layer, position, keys, values) -> {
           trace.key(layer, position, length, keys);
           trace.value(layer, position, length, values);
@@ -154,37 +153,52 @@ final class TraceReplay implements AutoCloseable {
 
   /** One step: the query of the text's position {@code length − queries() + query}. */
   void step(int query, Exactness exactness, Executable.@Nullable Observer observer) {
-    sequence.truncate(position(query));
-    inputs.clear();
-    sequence.append(inputs, queryIndices, query, query + 1, 1, _ -> exactness);
-    executable.run(inputs, cache.storage(), observer);
+    step(query, query + 1, exactness, observer);
   }
 
   /**
-   * Puts all positions before the query into the cache, so that {@link #step} may be called for
-   * any.
+   * One step of several rows, as of a prompt: the queries from {@code first} to {@code end} − 1.
    */
-  void writeQueries() {
-    for (int i = 0; i < queries(); i++) {
-      step(i, Exactness.DENSE, null);
-    }
+  void step(int first, int end, Exactness exactness, Executable.@Nullable Observer observer) {
+    sequence.truncate(position(first));
+    inputs.clear();
+    sequence.append(inputs, queryIndices, first, end, end - first, _ -> exactness);
+    executable.run(inputs, cache.storage(), observer);
   }
 
-  /** Results of all layers of the last step, one after the other. */
+  /** Tokens that a query sees, times key/value heads, over all layers. */
+  long visibleTokens(int query) {
+    long heads = trace.layers().stream().mapToLong(layer -> layer.kv().heads()).sum();
+    return heads * (position(query) + 1);
+  }
+
+  /** Results of all layers for the first row of the last step, one after the other. */
   float[] result() {
+    return results(1);
+  }
+
+  /** The same for the first {@code rows} rows, row after row. */
+  float[] results(int rows) {
     int width = outs.stream().mapToInt(Slot::width).sum();
-    float[] result = new float[width];
+    float[] result = new float[rows * width];
     int at = 0;
-    for (Slot out : outs) {
-      executable.read(out, 0, result, at);
-      at += out.width();
+    for (int row = 0; row < rows; row++) {
+      for (Slot out : outs) {
+        executable.read(out, row, result, at);
+        at += out.width();
+      }
     }
     return result;
   }
 
-  /** What the last step read. */
+  /** What the first row of the last step read. */
   AttentionReport.Row report() {
-    return executable.attention().row(0);
+    return report(0);
+  }
+
+  /** What a row of the last step read. */
+  AttentionReport.Row report(int row) {
+    return executable.attention().row(row);
   }
 
   /** What was chosen last. */

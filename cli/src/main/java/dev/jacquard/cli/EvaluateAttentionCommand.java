@@ -84,6 +84,15 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
   private List<String> methods = List.of();
 
   @Option(
+      names = "--prompts",
+      split = ",",
+      paramLabel = "COVERAGE",
+      description =
+          "Coverages with which BUDGETED reads prompts (beyond position 8192): each reads the text"
+              + " anew, what follows is dense.")
+  private List<Double> prompts = List.of();
+
+  @Option(
       names = "--shares",
       split = ",",
       paramLabel = "SHARE",
@@ -170,6 +179,12 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     AttentionMethods wanted = AttentionMethods.parse(methods);
+    for (double coverage : prompts) {
+      if (!(coverage > 0 && coverage < 1)) {
+        throw new InputException(
+            "a coverage of prompts is above 0 and below 1, not " + coverage + " (--prompts)");
+      }
+    }
     List<CodeTask> questions = tasks();
     terminal.status("opening " + model.path().getFileName());
     try (AttentionLab lab =
@@ -208,11 +223,12 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
         new AttentionQuality(
             lab,
             new AttentionQuality.Settings(
-                last, wanted.classes(), wanted.baselines(), shares, examineEvery, greedy),
+                last, wanted.classes(), prompts, wanted.baselines(), shares, examineEvery, greedy),
             this::progress);
     List<AttentionResults.OfLength> lengthResults = quality.measure(text, sizes);
     List<AttentionMethod> asked = new ArrayList<>();
     wanted.classes().forEach(c -> asked.add(new AttentionMethod.OfClass(c)));
+    prompts.forEach(coverage -> asked.add(new AttentionMethod.OfPrompt(coverage)));
     var asker =
         new AttentionTasks(
             lab, new AttentionTasks.Settings(questions, asked, DEPTHS, seeds), this::progress);

@@ -45,6 +45,8 @@ class EvaluateAttentionCommandTest {
             "needle",
             "--methods",
             "certified:0.05 budgeted:0.8 window oracle",
+            "--prompts",
+            "0.95",
             "--shares",
             "0.4",
             "--json",
@@ -60,7 +62,7 @@ class EvaluateAttentionCommandTest {
     JsonNode longest = results.get("lengths").get(1);
     assertEquals(256, longest.get("tokens").asInt());
     assertEquals(6, longest.get("positions").asInt());
-    assertEquals(5, longest.get("methods").size());
+    assertEquals(6, longest.get("methods").size());
     for (JsonNode method : longest.get("methods")) {
       for (String key :
           List.of(

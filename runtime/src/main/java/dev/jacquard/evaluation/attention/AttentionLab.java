@@ -1,7 +1,6 @@
 package dev.jacquard.evaluation.attention;
 
 import dev.jacquard.architecture.Architectures;
-import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.attention.PagedKvCache;
 import dev.jacquard.calibration.BasisStore;
@@ -204,15 +203,40 @@ public final class AttentionLab implements AutoCloseable {
    * @param progress told the finished share
    */
   public void prefill(KvSequence sequence, int[] tokens, int to, DoubleConsumer progress) {
+    prefill(sequence, tokens, to, Exactness.DENSE, progress);
+  }
+
+  /**
+   * Computes {@code tokens[sequence.length() … to)} with a class; returns the share of the bytes of
+   * DENSE that it read of the layers without a window, 1 if there was nothing to read.
+   *
+   * @param progress told the finished share
+   */
+  double prefill(
+      KvSequence sequence, int[] tokens, int to, Exactness exactness, DoubleConsumer progress) {
     int first = sequence.length();
+    double read = 0;
+    double dense = 0;
     while (sequence.length() < to) {
       int from = sequence.length();
       int end = Math.min(to, from + inputs.maxRows());
       inputs.clear();
-      sequence.append(inputs, tokens, from, end, 0, AttentionPolicy.DENSE);
+      sequence.append(inputs, tokens, from, end, 0, _ -> exactness);
       executable.run(inputs, cache.storage(), null);
+      for (int row = 0; row < end - from; row++) {
+        AttentionReport.Row report = executable.attention().row(row);
+        long all = denseBytes(from + row);
+        read += report.bytesRead() - (report.bytesDense() - all);
+        dense += all;
+      }
       progress.accept((end - first) / (double) (to - first));
     }
+    return dense == 0 ? 1 : read / dense;
+  }
+
+  /** Bytes of the layers without a window that DENSE reads at a position. */
+  long denseBytes(int position) {
+    return layers.stream().mapToLong(layer -> layer.tokenBytes() * (position + 1)).sum();
   }
 
   /**

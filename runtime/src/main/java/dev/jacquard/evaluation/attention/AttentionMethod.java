@@ -25,6 +25,37 @@ public sealed interface AttentionMethod {
   }
 
   /**
+   * A prompt whose blocks of rows are read as {@link Exactness.Budgeted} does, and DENSE from then
+   * on: what is compared is what reading less of the prompt left in the cache.
+   *
+   * @param coverage of prompts, above 0 and below 1
+   */
+  record OfPrompt(double coverage) implements AttentionMethod {
+    /** Checks. */
+    public OfPrompt {
+      if (!(coverage > 0 && coverage < 1)) {
+        throw new IllegalArgumentException(
+            "a coverage of prompts is above 0 and below 1: " + coverage);
+      }
+    }
+
+    @Override
+    public Exactness exactness() {
+      return Exactness.DENSE;
+    }
+
+    /** The class of the prompt's steps. */
+    Exactness ofPrompt() {
+      return new Exactness.Budgeted(coverage, coverage);
+    }
+
+    @Override
+    public String name() {
+      return "prompt:" + coverage;
+    }
+  }
+
+  /**
    * A baseline that may read a share of the bytes of DENSE.
    *
    * @param share above 0, at most 1; what the baseline reads to rank is part of it

@@ -3,6 +3,7 @@ package dev.jacquard.evaluation.attention;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.evaluation.attention.AttentionMethod.OfBaseline;
 import dev.jacquard.evaluation.attention.AttentionMethod.OfClass;
+import dev.jacquard.evaluation.attention.AttentionMethod.OfPrompt;
 import dev.jacquard.evaluation.attention.AttentionResults.OfHead;
 import dev.jacquard.evaluation.attention.AttentionResults.OfLength;
 import dev.jacquard.evaluation.attention.AttentionResults.OfMethod;
@@ -14,7 +15,7 @@ import java.util.List;
 
 /**
  * Compares methods on a text: a dense prefill that all share, then the last tokens one by one, each
- * method on a fork of its own.
+ * method on a fork of its own; but coverages of prompts have a prefill of their own.
  */
 public final class AttentionQuality {
   /**
@@ -22,6 +23,7 @@ public final class AttentionQuality {
    *
    * @param last tokens that are decoded one by one
    * @param classes besides DENSE
+   * @param prompts coverages of prompts, of a prefill of its own each, above 0 and below 1
    * @param baselines each measured at the bytes of every {@link Exactness.Budgeted} class, and at
    *     {@code shares}
    * @param shares further shares of the bytes for the baselines
@@ -31,6 +33,7 @@ public final class AttentionQuality {
   public record Settings(
       int last,
       List<Exactness> classes,
+      List<Double> prompts,
       List<Baseline> baselines,
       List<Double> shares,
       int examineEvery,
@@ -38,6 +41,7 @@ public final class AttentionQuality {
     /** Copies and checks. */
     public Settings {
       classes = List.copyOf(classes);
+      prompts = List.copyOf(prompts);
       baselines = List.copyOf(baselines);
       shares = List.copyOf(shares);
       if (last < 1 || examineEvery < 1 || greedy < 0) {
@@ -115,6 +119,9 @@ public final class AttentionQuality {
         shares.add(result.bytes());
       }
     }
+    for (double coverage : settings.prompts) {
+      methods.add(prompt(prefix.length(), text, n, new OfPrompt(coverage), dense));
+    }
     shares.sort(null);
     for (Baseline baseline : settings.baselines) {
       for (double share : shares) {
@@ -141,10 +148,7 @@ public final class AttentionQuality {
         examiner.step(i % settings.examineEvery == 0, position);
         AttentionReport.Row row =
             lab.decode(sequence, text[position], method.exactness(), examiner, logits);
-        long all = 0;
-        for (GlobalLayer layer : lab.layers()) {
-          all += layer.tokenBytes() * (position + 1);
-        }
+        long all = lab.denseBytes(position);
         readDense += all;
         read +=
             method instanceof OfBaseline
@@ -163,6 +167,30 @@ public final class AttentionQuality {
     return result(method, read / readDense, comparison, escalated, seconds);
   }
 
+  /** Reads the text before the last tokens anew, and decodes these with DENSE. */
+  private OfMethod prompt(int first, int[] text, int n, OfPrompt method, float[][] dense) {
+    LogitComparison comparison = new LogitComparison(settings.last);
+    examiner.begin(method, first);
+    float[] logits = new float[lab.vocabulary()];
+    try (KvSequence sequence = lab.newSequence()) {
+      long started = System.nanoTime();
+      double bytes =
+          lab.prefill(
+              sequence,
+              text,
+              first,
+              method.ofPrompt(),
+              share -> progress.at(n + " tokens, " + method.name(), share));
+      double seconds = (System.nanoTime() - started) * 1e-9 / first;
+      for (int i = 0; i < settings.last; i++) {
+        int position = first + i;
+        lab.decode(sequence, text[position], method.exactness(), null, logits);
+        comparison.add(dense[i], logits, next(text, position));
+      }
+      return result(method, bytes, comparison, 0, seconds);
+    }
+  }
+
   private static int next(int[] text, int position) {
     return position + 1 < text.length ? text[position + 1] : -1;
   }
@@ -173,7 +201,7 @@ public final class AttentionQuality {
       LogitComparison comparison,
       long escalated,
       double seconds) {
-    boolean isDense = method instanceof OfClass(Exactness.Dense _);
+    boolean isDense = method.exactness() instanceof Exactness.Dense;
     List<OfHead> heads = new ArrayList<>();
     double mass = 0;
     double error = 0;

@@ -40,13 +40,13 @@ public record AttentionResults(
    *
    * @param method name, as {@code budgeted:0.8}
    * @param family the name without its numbers
-   * @param bytes share of the bytes that DENSE reads
+   * @param bytes share of the bytes that DENSE reads, of a method that reads prompts for the prompt
    * @param klMean KL(DENSE ‖ method) in nats per token
    * @param kl95 95 % of the positions are no further apart
    * @param top1 share of positions with the same most probable token
    * @param top5 mean share of DENSE's five best among the method's
    * @param perplexity of the text at these positions
-   * @param massRecall mean true softmax mass of the tokens read as tokens
+   * @param massRecall mean true softmax mass of the tokens read as tokens, 1 if all are
    * @param errorMean mean of ‖o − o′‖ / diam(V), diam(V) being the lower bound that is used
    * @param boundMean mean of the bounds that were given, 0 if none
    * @param examined heads and steps that were examined
@@ -55,7 +55,8 @@ public record AttentionResults(
    * @param divergence tokens of a greedy continuation before the first other one; null if all agree
    *     or none was made
    * @param greedyTokens length of that continuation
-   * @param secondsPerToken of the decode steps, with what the examination takes
+   * @param secondsPerToken of the decode steps, with what the examination takes; of a method that
+   *     reads prompts, of the prompt
    * @param heads by layer and head
    * @param points some bounds and true errors
    */

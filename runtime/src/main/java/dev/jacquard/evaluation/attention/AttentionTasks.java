@@ -3,6 +3,7 @@ package dev.jacquard.evaluation.attention;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.evaluation.attention.AttentionMethod.OfBaseline;
 import dev.jacquard.evaluation.attention.AttentionMethod.OfClass;
+import dev.jacquard.evaluation.attention.AttentionMethod.OfPrompt;
 import dev.jacquard.evaluation.attention.AttentionResults.GridCell;
 import dev.jacquard.evaluation.attention.AttentionResults.OfTask;
 import dev.jacquard.evaluation.attention.AttentionResults.TaskScore;
@@ -11,8 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Asks {@link CodeTask}s: the text is read densely, the question and the answer are decoded with
- * each method.
+ * Asks {@link CodeTask}s: the text is read densely (but by {@link OfPrompt}), the question and the
+ * answer are decoded with each method.
  */
 public final class AttentionTasks {
   /** What DENSE must reach above chance, as a share of what is above it, for a task to count. */
@@ -126,12 +127,26 @@ public final class AttentionTasks {
       lab.prefill(context, prompt.context(), prompt.context().length, _ -> {});
       for (AttentionMethod method : methods) {
         examiner.begin(method, answers.isEmpty() ? 0 : prompt.context().length);
-        try (KvSequence sequence = context.fork()) {
+        try (KvSequence sequence =
+            method instanceof OfPrompt p ? read(prompt, p) : context.fork()) {
           answers.add(answer(sequence, prompt, method));
         }
       }
     }
     return answers;
+  }
+
+  /** The prompt's text, read by a method of its own. */
+  private KvSequence read(TaskPrompt prompt, OfPrompt method) {
+    KvSequence sequence = lab.newSequence();
+    try {
+      int[] context = prompt.context();
+      lab.prefill(sequence, context, context.length, method.ofPrompt(), _ -> {});
+      return sequence;
+    } catch (RuntimeException | Error e) {
+      sequence.close();
+      throw e;
+    }
   }
 
   private Answer answer(KvSequence sequence, TaskPrompt prompt, AttentionMethod method) {

@@ -40,6 +40,7 @@ class AttentionQualityTest {
         new AttentionQuality.Settings(
             LAST,
             List.of(new Exactness.Certified(0.05)),
+            List.of(0.9),
             List.of(Baseline.values()),
             List.of(0.3, 0.999),
             2,
@@ -99,6 +100,15 @@ class AttentionQualityTest {
   }
 
   @Test
+  void shortPromptsAreReadWhole() {
+    OfMethod prompt = method("prompt:0.9");
+    assertEquals(1, prompt.bytes(), 1e-12);
+    assertEquals(0, prompt.klMax(), 1e-9);
+    assertEquals(1, prompt.top1());
+    assertThrows(IllegalArgumentException.class, () -> new AttentionMethod.OfPrompt(1));
+  }
+
+  @Test
   void sparsityCountsTokensOfEachHead() {
     for (var s : result.sparsity()) {
       assertTrue(s.tokens50() >= 1 && s.tokens50() <= s.tokens90());
@@ -109,7 +119,8 @@ class AttentionQualityTest {
 
   @Test
   void lengthsThatDoNotFitAreRefused() {
-    var settings = new AttentionQuality.Settings(4, List.of(), List.of(), List.of(), 1, 0);
+    var settings =
+        new AttentionQuality.Settings(4, List.of(), List.of(), List.of(), List.of(), 1, 0);
     var quality = new AttentionQuality(lab, settings, (_, _) -> {});
     assertThrows(IllegalArgumentException.class, () -> quality.measure(text, new int[] {4}));
     int[] tooLong = {text.length + 1};

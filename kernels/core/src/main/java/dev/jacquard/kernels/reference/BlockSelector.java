@@ -1,13 +1,12 @@
 package dev.jacquard.kernels.reference;
 
 import dev.jacquard.kernels.PageSelection;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
 /**
- * BUDGETED for a block of consecutive rows of a prompt and one query head: some rows of the block,
- * the probes, score all tokens by their sketches, and the heaviest pages are read by all rows.
+ * BUDGETED for a block of consecutive rows of a prompt and one query head: every second row of the
+ * block, a probe, scores all tokens by their sketches, and the heaviest pages are read by all rows.
  *
  * @param coverage share of the probes' weight whose pages are read
  */
@@ -18,13 +17,13 @@ record BlockSelector(double coverage) {
   /** Rows before this position read everything. */
   static final int FIRST_POSITION = 8192;
 
-  private static final int PROBE_STRIDE = 4;
+  private static final int PROBE_STRIDE = 2;
   private static final int FIRST_FORCED = 16;
   private static final int NEAR = 1024;
 
-  /** Whether row {@code i} of a block of {@code rows} is a probe. */
+  /** Whether row {@code i} of a block of {@code rows} is a probe; the last one is. */
   static boolean probe(int i, int rows) {
-    return i % PROBE_STRIDE == 0 || i == rows - 1;
+    return (rows - 1 - i) % PROBE_STRIDE == 0;
   }
 
   /**
@@ -34,16 +33,13 @@ record BlockSelector(double coverage) {
    * @param slice names no token yet
    */
   void select(List<Sight> rows, PageSelection.Slice slice) {
-    List<double[]> weights = new ArrayList<>();
-    for (int i = 0; i < rows.size(); i++) {
-      if (probe(i, rows.size())) {
-        weights.add(pageWeights(rows.get(i)));
-      }
-    }
     Sight last = rows.getLast();
     double[] sums = new double[last.visible().entries()];
-    for (double[] ofProbe : weights) {
-      Arrays.setAll(sums, e -> sums[e] + ofProbe[e]);
+    for (int i = 0; i < rows.size(); i++) {
+      if (probe(i, rows.size())) {
+        double[] ofProbe = pageWeights(rows.get(i));
+        Arrays.setAll(sums, e -> sums[e] + ofProbe[e]);
+      }
     }
     int near = rows.getFirst().visible().last() - NEAR;
     double lightest = lightest(last, sums, near);

@@ -48,12 +48,8 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private final float[] query;
   private final float[] out;
   private final AttentionWorkspace workspace;
-  private final boolean listed;
 
-  /** Query heads that share a key/value head. */
-  private final int sharing;
-
-  /** Query heads of a tile. */
+  /** Query heads that share a key/value head, all of them in a tile. */
   private final int groupHeads;
 
   private final int headGroups;
@@ -71,20 +67,16 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   /**
    * A stage for some of the rows.
    *
-   * @param selection whose slices cover rows
-   * @param listed whether the stage computes the blocks of rows that slices cover, one query head
-   *     after the other, or the rows that no slice covers
+   * @param selection the stage computes the rows that no slice covers
    */
   AttentionStage(
       Step step,
       Op.Attention op,
       KvSpec.Layer layer,
       PageSelection selection,
-      boolean listed,
       float[] query,
       float[] out,
       AttentionWorkspace workspace) {
-    this.listed = listed;
     this.step = step;
     this.op = op;
     this.selection = selection;
@@ -92,8 +84,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     this.query = query;
     this.out = out;
     this.workspace = workspace;
-    sharing = op.heads() / layer.heads();
-    groupHeads = listed ? 1 : sharing;
+    groupHeads = op.heads() / layer.heads();
     headGroups = op.heads() / groupHeads;
     keySize = layer.keySize();
     valueSize = layer.valueSize();
@@ -122,9 +113,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
         };
     valueStride = blocks.valueStride();
     planTiles(inputs);
-    if (!listed) {
-      report(inputs);
-    }
+    report(inputs);
     int splits = 0;
     int rows = 0;
     long work = 0;
@@ -161,10 +150,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   private void planTiles(StepInputs inputs) {
     workspace.ensureTiles(inputs.rows());
     tiles = 0;
-    if (listed) {
-      planBlocks(inputs);
-      return;
-    }
     workspace.markListed(selection, inputs.rows());
     int row = 0;
     while (row < inputs.rows()) {
@@ -205,36 +190,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   /** Whether a tile's group of heads was computed by its list already. */
   private boolean isDone(int tile, int head) {
     return workspace.onlyFailed[tile] && !workspace.failed[workspace.tileSlice[tile] + head];
-  }
-
-  private void planBlocks(StepInputs inputs) {
-    for (int i = 0; i < selection.size(); i++) {
-      PageSelection.Slice slice = selection.slice(i);
-      if (slice.rows() > 1 || slice.heads() < sharing) {
-        if (slice.firstHead() == 0) {
-          requireAllHeads(i);
-          addTiles(slice.firstRow(), slice.firstRow() + slice.rows(), i);
-        }
-        int last = inputs.position(slice.firstRow() + slice.rows() - 1);
-        workspace.list(i, slice, view(inputs, slice.firstRow()), last);
-      }
-    }
-  }
-
-  /** The slices of a block stand together, one for each query head. */
-  private void requireAllHeads(int first) {
-    for (int h = 0; h < op.heads(); h++) {
-      int i = first + h;
-      if (i >= selection.size()
-          || selection.slice(i).firstHead() != h
-          || selection.slice(i).heads() != 1
-          || selection.slice(i).firstRow() != selection.slice(first).firstRow()
-          || selection.slice(i).rows() != selection.slice(first).rows()) {
-        throw new IllegalStateException(
-            "slice %d is not that of query head %d of the block that starts at slice %d"
-                .formatted(i, h, first));
-      }
-    }
   }
 
   private void addTiles(int first, int end, int slice) {
@@ -391,8 +346,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int high = Math.min(start + SPLIT, lastPosition(inputs, tile) + 1);
     int base = (low - start) / PAGE_TOKENS * PAGE_TOKENS;
     int end = (high - start + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
-    KvView view =
-        listed ? workspace.listed(workspace.tileSlice[tile] + head) : view(inputs, firstRow);
+    KvView view = view(inputs, firstRow);
     int firstEntry = firstEntry(view, low);
     float[] scores = scratch.scores;
     for (int q = 0; q < queries; q++) {
@@ -446,11 +400,6 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     return BLOCK_PAGES;
   }
 
-  /** The key/value head that a group of heads reads. */
-  private int kvHead(int head) {
-    return head * groupHeads / sharing;
-  }
-
   private int maxima(int at, int queries) {
     return at + queries * valueStride;
   }
@@ -486,7 +435,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
       int queries,
       AttentionWorkspace.Scratch scratch) {
     for (int i = 0; i < pages; i++) {
-      blocks.loadKeys(scratch, view.page(entry + i), kvHead(head), i);
+      blocks.loadKeys(scratch, view.page(entry + i), head, i);
     }
     int first = view.firstPosition(entry);
     int from = Math.max(first, low);
@@ -542,7 +491,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     int to = Math.min(first + (pages - 1) * PAGE_TOKENS + view.length(entry), high);
     for (int i = 0; i < pages; i++) {
       int tokens = Math.min(PAGE_TOKENS, to - first - i * PAGE_TOKENS);
-      blocks.loadValues(scratch, view.page(entry + i), kvHead(head), i, tokens);
+      blocks.loadValues(scratch, view.page(entry + i), head, i, tokens);
     }
     int row = 0;
     while (row < rows) {

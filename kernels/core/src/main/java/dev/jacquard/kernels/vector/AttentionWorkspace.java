@@ -2,12 +2,9 @@ package dev.jacquard.kernels.vector;
 
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 
-import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.QuantizedKv;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /** Buffers that the attention stages of an executable share; one stage runs at a time. */
@@ -59,11 +56,8 @@ final class AttentionWorkspace {
 
   int[] tileRows = new int[16];
 
-  /** In blocks of prompts: the first slice of each tile, that of query head 0. */
+  /** Of tiles of failed slices: the first slice of the row, that of query head 0. */
   int[] tileSlice = new int[16];
-
-  /** What each slice of a block lets its rows see. */
-  private final List<KvView> listedViews = new ArrayList<>();
 
   /** Rows that slices of a selection cover. */
   boolean[] listed = new boolean[0];
@@ -127,36 +121,6 @@ final class AttentionWorkspace {
     for (int i = 0; i < selection.size(); i++) {
       PageSelection.Slice slice = selection.slice(i);
       Arrays.fill(listed, slice.firstRow(), slice.firstRow() + slice.rows(), true);
-    }
-  }
-
-  /** The entries that slice {@code i} reads, in 8 bits; filled by {@link #list}. */
-  KvView listed(int i) {
-    return listedViews.get(i);
-  }
-
-  /**
-   * Makes {@link #listed} of a slice hold the entries of {@code view} that the slice names.
-   *
-   * @param last position of the last row of the slice
-   * @throws IllegalStateException if the slice names single tokens of an entry
-   */
-  void list(int i, PageSelection.Slice slice, KvView view, int last) {
-    while (listedViews.size() <= i) {
-      listedViews.add(new KvView());
-    }
-    KvView kept = listedViews.get(i);
-    kept.clear();
-    for (int e = 0; e < slice.entries(); e++) {
-      int seen = Math.clamp(last + 1L - view.firstPosition(e), 0, view.length(e));
-      int whole = (1 << seen) - 1;
-      if ((slice.fine()[e] & whole) != whole && (slice.fine()[e] & whole) != 0) {
-        throw new IllegalStateException(
-            "a list for several rows names single tokens of entry " + e + ", not whole pages");
-      }
-      if ((slice.fine()[e] & whole) != 0) {
-        kept.add(view.page(e), view.firstPosition(e), view.length(e), false);
-      }
     }
   }
 }

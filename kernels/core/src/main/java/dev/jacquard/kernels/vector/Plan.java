@@ -42,6 +42,7 @@ final class Plan {
   private final Map<PageList, PageSelection> selections;
   private final Selections choosing;
   private final ListAttention.Workspace lists;
+  private final BlockAttention.Workspace blockLists = new BlockAttention.Workspace();
   private final Stage[] fused;
   private final Stage[][] byOp;
   private final long weightBytesPerStep;
@@ -141,7 +142,7 @@ final class Plan {
       if (op instanceof Op.Attention a) {
         KvSpec.Layer layer = program.kv().layers().get(a.layer());
         queries = Math.max(queries, AttentionStage.tileQueries(a.heads() / layer.heads()));
-        queries = Math.max(queries, AttentionStage.tileQueries(1));
+        queries = Math.max(queries, BlockAttention.ROWS);
         keySize = Math.max(keySize, layer.keySize());
         valueStride = Math.max(valueStride, Q8ValueKernels.filled(layer.valueSize()));
       }
@@ -252,11 +253,10 @@ final class Plan {
               new ListAttention(step, op, layer, selection, query, out, lists, attention)));
       parts.add(
           new Part.Whole(
-              new AttentionStage(step, op, layer, selection, true, query, out, attention)));
+              new BlockAttention(step, op, layer, selection, query, out, attention, blockLists)));
     }
     parts.add(
-        new Part.Whole(
-            new AttentionStage(step, op, layer, selection, false, query, out, attention)));
+        new Part.Whole(new AttentionStage(step, op, layer, selection, query, out, attention)));
   }
 
   private PageSelection selection(PageList list) {

@@ -117,7 +117,11 @@ final class Q8Blocks implements AttentionBlocks {
       if (pages == BLOCK_PAGES) {
         Q8KeyKernels.score1x4(words, scales, 0, x, q * keyFilled, keyFilled, target, to, stride);
       } else {
-        Q8KeyKernels.score1x1(words, scales, 0, x, q * keyFilled, keyFilled, target, to, stride);
+        for (int p = 0; p < pages; p++) {
+          int page = to + p * PAGE_TOKENS;
+          Q8KeyKernels.score1x1(
+              words, scales, p, x, q * keyFilled, keyFilled, target, page, stride);
+        }
       }
     }
   }

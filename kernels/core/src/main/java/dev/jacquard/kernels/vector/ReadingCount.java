@@ -8,7 +8,7 @@ import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.QuantizedKv;
 import java.util.BitSet;
 
-/** What the rows that have lists read, as docs/attention.md counts it. */
+/** What single rows that have lists read, as docs/attention.md counts it. */
 final class ReadingCount {
   private static final float[] NO_QUERIES = {};
 
@@ -21,25 +21,22 @@ final class ReadingCount {
   private int otherPages;
   private long visible;
 
-  /** Adds the reading of all slices of a layer to the step's report. */
+  /** Adds the reading of all slices of single rows of a layer to the step's report. */
   void add(
       Step step, Op.Attention op, KvSpec.Layer layer, PageSelection selection, boolean[] failed) {
     int sharing = op.heads() / layer.heads();
     for (int i = 0; i < selection.size(); i++) {
       PageSelection.Slice slice = selection.slice(i);
-      // The slices of the heads that share a key/value head stand together.
-      if (slice.firstHead() % sharing == 0) {
-        for (int r = slice.firstRow(); r < slice.firstRow() + slice.rows(); r++) {
-          row.begin(step, op, NO_QUERIES, r);
-          count(selection, i, sharing / slice.heads());
-          Exactness wanted = step.inputs().exactness(step.inputs().sequence(r));
-          add(step.report().row(r), wanted, layer, slice, r - slice.firstRow(), failed[i]);
-        }
+      if (slice.rows() == 1 && slice.heads() == sharing) {
+        row.begin(step, op, NO_QUERIES, slice.firstRow());
+        count(slice);
+        Exactness wanted = step.inputs().exactness(step.inputs().sequence(slice.firstRow()));
+        add(step.report().row(slice.firstRow()), wanted, layer, slice, failed[i]);
       }
     }
   }
 
-  private void count(PageSelection selection, int first, int slices) {
+  private void count(PageSelection.Slice slice) {
     fine = 0;
     coarse = 0;
     far = 0;
@@ -48,22 +45,18 @@ final class ReadingCount {
     visible = 0;
     for (int e = 0; e < row.entries(); e++) {
       int seen = row.visible(e);
-      int near = 0;
-      int half = 0;
-      boolean some = false;
-      for (int i = first; i < first + slices; i++) {
-        PageSelection.Slice slice = selection.slice(i);
-        near |= slice.fine()[e];
-        half |= slice.coarse()[e];
-        some |= slice.hasFar();
+      int near = slice.fine()[e];
+      int half = slice.coarse()[e];
+      boolean mean = false;
+      for (int h = 0; slice.hasFar() && h < slice.heads() && !mean; h++) {
+        mean = slice.far()[h * slice.entries() + e] > 0;
       }
       int nearTokens = Integer.bitCount(near & seen);
       int halfTokens = Integer.bitCount(half & seen & ~near);
       fine += nearTokens;
       coarse += halfTokens;
       visible += Integer.bitCount(seen);
-      // What is read neither way has a weight in the mean of its page.
-      if (some && (seen & ~near & ~half) != 0) {
+      if (mean) {
         means++;
         far += Integer.bitCount(seen) - nearTokens - halfTokens;
       } else if (seen != 0 && !row.open(e)) {
@@ -77,16 +70,13 @@ final class ReadingCount {
       Exactness wanted,
       KvSpec.Layer layer,
       PageSelection.Slice slice,
-      int index,
       boolean whole) {
     int valueSize = layer.valueSize();
     long token = (long) QuantizedKv.keyBytes(layer.keySize()) + QuantizedKv.valueBytes(valueSize);
     long meanBytes = (long) means * QuantizedKv.meanBytes(valueSize);
-    // In blocks of prompts only probes read sketches.
-    boolean probe = BlockSelection.probe(index, slice.rows());
-    long sketches = probe ? visible * QuantizedKv.sketchBytes(layer.keySize()) : 0;
+    long sketches = visible * QuantizedKv.sketchBytes(layer.keySize());
     // Of a mean that is not read, BUDGETED looks whether it is a number.
-    long scales = probe ? (long) otherPages * Short.BYTES : 0;
+    long scales = (long) otherPages * Short.BYTES;
     long bytes =
         switch (wanted) {
           case Exactness.Dense _ ->

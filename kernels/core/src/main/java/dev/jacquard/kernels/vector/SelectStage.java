@@ -68,6 +68,8 @@ final class SelectStage implements Stage {
 
   private void selectBlocks(Step step, int first, int count, double coverage) {
     StepInputs inputs = step.inputs();
+    BlockSelection blocks = selections.blocks();
+    blocks.begin();
     int row = first;
     while (row < first + count) {
       int start = row;
@@ -76,9 +78,9 @@ final class SelectStage implements Stage {
         row++;
       }
       if (inputs.position(start) >= BlockSelection.FIRST_POSITION) {
-        selections.row().begin(step, op, query, start);
-        selections.blocks().select(out, row - start, coverage, step.pool());
+        blocks.add(step, op, query, out, start, row - start);
       }
     }
+    blocks.select(coverage, step.pool());
   }
 }

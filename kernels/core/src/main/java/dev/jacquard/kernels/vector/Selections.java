@@ -10,10 +10,10 @@ final class Selections {
   Selections(int threads, AttentionWorkspace workspace) {
     budgeted = new BudgetedSelection(row, threads);
     certified = new CertifiedSelection(row, threads, workspace);
-    blocks = new BlockSelection(row, threads);
+    blocks = new BlockSelection(threads);
   }
 
-  /** The row that is chosen for, or the first of a block. */
+  /** The row that is chosen for. */
   SelectionRow row() {
     return row;
   }

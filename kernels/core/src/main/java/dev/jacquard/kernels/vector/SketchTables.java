@@ -2,6 +2,7 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.SketchBasis;
+import java.util.Arrays;
 
 /**
  * Scores of sketches as look-ups: for one query head, the sum of the weights of every four bits of
@@ -37,6 +38,9 @@ final class SketchTables {
   static final class Scratch {
     private final float[] chains = new float[VectorMath.CHAINS];
     private float[] weights = {};
+    private float[] products = {};
+    private float[] balanced = {};
+    private final float[] nibble = new float[16];
   }
 
   /** Makes room for the tables of {@code heads} query heads and keys of {@code keySize}. */
@@ -84,26 +88,79 @@ final class SketchTables {
    */
   void build(int head, SketchBasis basis, float[] query, int at, float scale, Scratch scratch) {
     int size = basis.size();
-    if (scratch.weights.length < 8 * sketchBytes) {
-      scratch.weights = new float[8 * sketchBytes];
+    scratch.balanced = grown(scratch.balanced, basis.channels());
+    for (int c = 0; c < basis.channels(); c++) {
+      scratch.balanced[c] =
+          VectorMath.dot(basis.toQuery(), c * size, query, at, size, scratch.chains);
     }
+    double origin = VectorMath.dot(basis.mean(), 0, query, at, size, scratch.chains);
+    weigh(head, basis, scale, origin * scale, 1, 0, scratch);
+  }
+
+  /**
+   * Builds the tables of heads 0 to {@code count} − 1, at most 4, turning their queries together.
+   *
+   * @param queries one behind the other
+   */
+  void buildAll(int count, SketchBasis basis, float[] queries, float scale, Scratch scratch) {
+    int size = basis.size();
+    int channels = basis.channels();
+    if (count < 4 || channels < 2 || size % TokenKernels.CHAINS != 0) {
+      for (int i = 0; i < count; i++) {
+        build(i, basis, queries, i * size, scale, scratch);
+      }
+      return;
+    }
+    scratch.products = grown(scratch.products, 4 * channels * TokenKernels.CHAINS);
+    scratch.balanced = grown(scratch.balanced, 4 * channels);
+    for (int pair = 0; pair < channels; pair += 2) {
+      int c = Math.min(pair, channels - 2);
+      TokenKernels.multiply2x4(
+          basis.toQuery(),
+          c * size,
+          queries,
+          0,
+          size,
+          scratch.products,
+          4 * c * TokenKernels.CHAINS);
+    }
+    TokenKernels.sum16(scratch.products, 0, 4 * channels, scratch.balanced, 0);
+    for (int i = 0; i < 4; i++) {
+      double origin = VectorMath.dot(basis.mean(), 0, queries, i * size, size, scratch.chains);
+      weigh(i, basis, scale, origin * scale, 4, i, scratch);
+    }
+  }
+
+  private static float[] grown(float[] array, int count) {
+    return array.length < count ? new float[count] : array;
+  }
+
+  /** Weights of the bits of a head, whose turned query is every {@code stride}-th number. */
+  private void weigh(
+      int head,
+      SketchBasis basis,
+      float scale,
+      double product,
+      int stride,
+      int first,
+      Scratch scratch) {
+    scratch.weights = grown(scratch.weights, 8 * sketchBytes);
     float[] weights = scratch.weights;
-    double origin = VectorMath.dot(basis.mean(), 0, query, at, size, scratch.chains) * scale;
+    double origin = product;
     int bit = 0;
     for (int c = 0; c < basis.channels(); c++) {
-      float balanced = VectorMath.dot(basis.toQuery(), c * size, query, at, size, scratch.chains);
-      float one = balanced * basis.step()[c] * scale;
+      float one = scratch.balanced[c * stride + first] * basis.step()[c] * scale;
       int bits = basis.bits()[c];
       origin += one * (0.5 - (1 << (bits - 1)));
       for (int j = 0; j < bits; j++) {
         weights[bit++] = one * (1 << j);
       }
     }
-    java.util.Arrays.fill(weights, bit, 8 * sketchBytes, 0);
-    round(head, weights, origin);
+    Arrays.fill(weights, bit, 8 * sketchBytes, 0);
+    round(head, weights, origin, scratch.nibble);
   }
 
-  private void round(int head, float[] weights, double origin) {
+  private void round(int head, float[] weights, double origin, float[] sums) {
     float widest = 0;
     double all = 0;
     for (int i = 0; i < sketchBytes; i++) {
@@ -129,7 +186,7 @@ final class SketchTables {
     float perStep = unit > 0 ? 1 / unit : 0;
     for (int nibble = 0; nibble < 2 * sketchBytes; nibble++) {
       int to = head * stride() + nibble * TABLE;
-      fill(weights, 4 * nibble, perStep, to);
+      fill(weights, 4 * nibble, perStep, sums, to);
       for (int copy = 16; copy < TABLE; copy += 16) {
         System.arraycopy(tables, to, tables, to + copy, 16);
       }
@@ -137,17 +194,20 @@ final class SketchTables {
   }
 
   /** The 16 sums of four weights, less the smallest of them, in steps. */
-  private void fill(float[] weights, int at, float perStep, int to) {
+  private void fill(float[] weights, int at, float perStep, float[] sums, int to) {
     float smallest = 0;
     for (int j = at; j < at + 4; j++) {
       smallest += Math.min(weights[j], 0);
     }
-    for (int i = 0; i < 16; i++) {
-      float sum = -smallest;
-      for (int j = 0; j < 4; j++) {
-        sum += (i >> j & 1) * weights[at + j];
+    sums[0] = -smallest;
+    for (int j = 0; j < 4; j++) {
+      for (int i = 0; i < 1 << j; i++) {
+        sums[i + (1 << j)] = sums[i] + weights[at + j];
       }
-      tables[to + i] = (byte) (int) (sum * perStep + 0.5f);
+    }
+    for (int i = 0; i < 16; i++) {
+      // Adding 2²³ rounds to a whole number, which then is the low bits.
+      tables[to + i] = (byte) Float.floatToRawIntBits(Math.fma(sums[i], perStep, 0x1p23f));
     }
   }
 }

@@ -364,7 +364,7 @@ public record SelectionCheck(double nats, double rounding) {
     double[] weights = new double[count];
     double slack = 0;
     for (int i = 0; i < rows; i++) {
-      if (i % 4 == 0 || i == rows - 1) {
+      if ((rows - 1 - i) % 2 == 0) {
         int row = slice.firstRow() + i;
         double[] query = truth.query(0, row, slice.firstHead());
         slack = Math.max(slack, addProbe(truth, query, scene.position(row), weights));

@@ -47,8 +47,18 @@ class SketchTablesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"256, 4, 7", "64, 8, 3", "37, 5, 1", "8, 1, 2", "80, 3, 4"})
-  void scoresAreWithinTheBound(int size, int queries, int maxBits) {
+  @CsvSource({
+    "256, 4, 7, false",
+    "64, 8, 3, false",
+    "37, 5, 1, false",
+    "8, 1, 2, false",
+    "80, 3, 4, false",
+    "256, 4, 1, true",
+    "64, 4, 3, true",
+    "37, 4, 2, true",
+    "80, 3, 4, true"
+  })
+  void scoresAreWithinTheBound(int size, int queries, int maxBits, boolean together) {
     Random random = new Random(size);
     SketchBasis basis = basis(random, size, maxBits);
     int bytes = QuantizedKv.sketchBytes(size);
@@ -57,8 +67,12 @@ class SketchTablesTest {
     SketchTables tables = new SketchTables();
     tables.reserve(queries, size);
     SketchTables.Scratch scratch = new SketchTables.Scratch();
-    for (int i = 0; i < queries; i++) {
-      tables.build(i, basis, query, i * size, scale, scratch);
+    if (together) {
+      tables.buildAll(queries, basis, query, scale, scratch);
+    } else {
+      for (int i = 0; i < queries; i++) {
+        tables.build(i, basis, query, i * size, scale, scratch);
+      }
     }
     byte[] sketches = new byte[bytes * SketchScan.TOKENS];
     random.nextBytes(sketches);

@@ -153,6 +153,11 @@ public final class PageSelection {
       return far;
     }
 
+    /** Says after {@link #openFar} that there are no weights of page means after all. */
+    public void closeFar() {
+      hasFar = false;
+    }
+
     /** Whether there are weights of page means. */
     public boolean hasFar() {
       return hasFar;

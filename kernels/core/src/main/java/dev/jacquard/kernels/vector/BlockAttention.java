@@ -164,13 +164,18 @@ final class BlockAttention implements Stage, WorkerPool.Task {
     for (int row = firstRow; row < firstRow + slice.rows(); row++) {
       long rowSeen = seen;
       long rowFine = fine;
+      long closed = e;
       for (int i = e; i < view.size(); i++) {
-        int tokens = visible(view, i, step.inputs().position(row));
+        int position = step.inputs().position(row);
+        int tokens = visible(view, i, position);
+        closed += view.firstPosition(i) + view.length(i) <= position ? 1 : 0;
         rowSeen += tokens;
         rowFine += named(first, i) ? tokens : 0;
       }
       boolean probe = BlockSelection.probe(row - firstRow, slice.rows());
-      long sketches = probe ? rowSeen * QuantizedKv.sketchBytes(keySize) : 0;
+      // A probe also looks whether the means of closed pages are numbers.
+      long sketches =
+          probe ? rowSeen * QuantizedKv.sketchBytes(keySize) + closed * Short.BYTES : 0;
       long bytes = sketches + rowFine * token;
       step.report().row(row).addReading(bytes, rowSeen * token, rowFine, 0, 0);
     }

@@ -204,7 +204,7 @@ final class BlockSelection implements WorkerPool.Task {
       System.arraycopy(first.query(), s.rows[i].queryAt(head), s.queries, i * size, size);
     }
     s.tables.reserve(TOGETHER, size);
-    s.tables.buildAll(
+    s.tables.build(
         probes, first.kv().basis(first.layer(), kvHead), s.queries, first.scale(), s.building);
     int nextPartial = 0;
     for (int e = 0; e < entries; e += CHUNK_ENTRIES) {

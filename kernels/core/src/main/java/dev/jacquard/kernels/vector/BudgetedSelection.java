@@ -5,6 +5,7 @@ import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import dev.jacquard.kernels.ErrorAudit;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.PageSelection;
+import dev.jacquard.kernels.SketchBasis;
 import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.Arrays;
 
@@ -12,11 +13,10 @@ import java.util.Arrays;
  * The list of {@link dev.jacquard.kernels.Exactness.Budgeted} for one row: tokens that are heavy by
  * the weight that sketches estimate, and weights of page means for the rest.
  *
- * <p>Sketch scores are whole numbers of steps ({@link SketchTables}). So weights need no sums over
- * tokens: a histogram counts each number, and the total is the sum of the counts times the weight
- * of their number. Counts are the same in any order, hence for any number of threads. A row is
- * worked through in five loops over heads or over chunks of pages; each of them needs all that the
- * one before has found.
+ * <p>Sketch scores are whole numbers of steps ({@link SketchTables}), so the limit of a weight is
+ * one of a whole number too. The weights of pages, relative to the largest score of their chunk,
+ * are sums of the same exponentials that give the total. A row is worked through in loops over
+ * heads or over chunks of pages; each of them needs all that the one before has found.
  */
 final class BudgetedSelection implements WorkerPool.Task {
   /** Stands for a token that is forced or not visible: below every sum of steps. */
@@ -25,12 +25,22 @@ final class BudgetedSelection implements WorkerPool.Task {
   /** Rows that lie a power of two apart would share lines of the first-level cache. */
   private static final int PADDING = 96;
 
+  /** Channels of a basis that a thread takes at a time; even. */
+  private static final int CHANNELS = 32;
+
+  /** Entries of a chunk. */
+  private static final int[] ALL = new int[SelectionRow.CHUNK_ENTRIES];
+
+  static {
+    Arrays.setAll(ALL, i -> i);
+  }
+
   private enum Phase {
-    QUERIES,
+    BALANCE,
+    TABLES,
     SCAN,
-    THRESHOLDS,
+    LIMITS,
     LISTS,
-    WEIGHTS,
     SAMPLES
   }
 
@@ -40,30 +50,52 @@ final class BudgetedSelection implements WorkerPool.Task {
     final EntryScan scan = new EntryScan();
     final TokenScores exact = new TokenScores();
     final int[] forced = new int[SelectionRow.CHUNK_TOKENS];
+    final char[] byRule = new char[SelectionRow.CHUNK_ENTRIES];
+
+    /** Entries of a chunk with tokens that are not read in 8 bits, and those with some that are. */
+    final int[] left = new int[SelectionRow.CHUNK_ENTRIES];
+
+    final int[] mixed = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
+    final float[] page = new float[PAGE_TOKENS];
+    final float[] pages = new float[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
+
     float[] exactScores = {};
     float[] sketchScores = {};
-    float[] binWeights = {};
     double[] upTo = {};
-    int[] histogram = {};
   }
 
   private final SelectionRow row;
   private final SketchTables tables = new SketchTables();
   private final Scratch[] scratch;
-  private Phase phase = Phase.QUERIES;
+  private Phase phase = Phase.BALANCE;
   private PageSelection.Slice[] slices = {};
   private double coverage;
   private boolean everyMean;
   private long seed;
   private int stride;
   private short[] sums = {};
-  private float[] forcedMaximum = {};
+
+  /** Of each head and chunk: the largest exact score of a forced token, and their weight. */
+  private float[] forcedLog = {};
+
   private float[] forcedSum = {};
+
+  /** Of each head and chunk: what is known of the errors of its forced tokens' sketches. */
   private double[] errorSum = {};
+
   private double[] errorSquares = {};
   private int[] forcedCount = {};
+
+  /** Of each head and chunk: the largest estimated score, and the weight relative to it. */
+  private float[] chunkLog = {};
+
+  private float[] chunkSum = {};
+
+  /** Of each head and entry: the estimated weight, relative to {@link #chunkLog}. */
+  private float[] pageSums = {};
+
   private float[] maximum = {};
 
   /** Of each head: what is added to the scores of sketches, half the variance of their error. */
@@ -72,6 +104,7 @@ final class BudgetedSelection implements WorkerPool.Task {
   /** Of each head: the weight from which on a token or the rest of a page is read. */
   private double[] limit = {};
 
+  /** Of each head: the same for a token, in steps. */
   private short[] threshold = {};
 
   /**
@@ -94,7 +127,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     int samples = ErrorAudit.samples(wanted);
     boolean any = false;
     for (int head = 0; head < row.kvHeads(); head++) {
-      if (slices[head].hasFar()) {
+      if (leavesAny(slices[head])) {
         slices[head].openSamples(samples);
         any = true;
       }
@@ -129,20 +162,24 @@ final class BudgetedSelection implements WorkerPool.Task {
           selection.add(row.row(), 1, head * row.groupHeads(), row.groupHeads(), row.view());
     }
     int chunks = row.kvHeads() * row.chunks();
-    run(Phase.QUERIES, row.heads(), pool);
+    run(Phase.BALANCE, row.kvHeads() * blocks(), pool);
+    run(Phase.TABLES, row.heads(), pool);
     run(Phase.SCAN, chunks, pool);
-    run(Phase.THRESHOLDS, row.heads(), pool);
-    run(Phase.LISTS, chunks, pool);
-    boolean any = false;
+    run(Phase.LIMITS, row.heads(), pool);
     for (int head = 0; head < row.kvHeads(); head++) {
-      if (leavesAny(slices[head])) {
-        slices[head].openFar();
-        any = true;
+      slices[head].openFar();
+    }
+    run(Phase.LISTS, chunks, pool);
+    for (int head = 0; head < row.kvHeads(); head++) {
+      if (!leavesAny(slices[head])) {
+        slices[head].closeFar();
       }
     }
-    if (any) {
-      run(Phase.WEIGHTS, chunks, pool);
-    }
+  }
+
+  /** Blocks of channels of a basis. */
+  private int blocks() {
+    return (row.keySize() + CHANNELS - 1) / CHANNELS;
   }
 
   private void reserve() {
@@ -159,40 +196,39 @@ final class BudgetedSelection implements WorkerPool.Task {
     }
     if (maximum.length < heads) {
       maximum = new float[heads];
-      threshold = new short[heads];
       raise = new float[heads];
       limit = new double[heads];
+      threshold = new short[heads];
     }
     if (slices.length < row.kvHeads()) {
       slices = new PageSelection.Slice[row.kvHeads()];
     }
-    if (forcedSum.length < heads * row.chunks()) {
-      forcedSum = new float[2 * heads * row.chunks()];
-      forcedMaximum = new float[forcedSum.length];
-      errorSum = new double[forcedSum.length];
-      errorSquares = new double[forcedSum.length];
-      forcedCount = new int[forcedSum.length];
+    int parts = heads * row.chunks();
+    if (forcedSum.length < parts) {
+      forcedSum = new float[2 * parts];
+      forcedLog = new float[2 * parts];
+      chunkSum = new float[2 * parts];
+      chunkLog = new float[2 * parts];
+      errorSum = new double[2 * parts];
+      errorSquares = new double[2 * parts];
+      forcedCount = new int[2 * parts];
+    }
+    if (pageSums.length < heads * row.entries()) {
+      pageSums = new float[2 * heads * row.entries()];
     }
     for (Scratch s : scratch) {
-      if (s.histogram.length < heads * bins()) {
-        s.histogram = new int[heads * bins()];
-      }
-      if (s.binWeights.length < bins()) {
-        s.binWeights = new float[bins()];
-      }
-      if (s.upTo.length < row.entries()) {
-        s.upTo = new double[2 * row.entries()];
-      }
-      if (s.exactScores.length < row.groupHeads() * SelectionRow.CHUNK_TOKENS) {
-        s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
-        s.sketchScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
-      }
+      reserve(s);
     }
   }
 
-  /** Bins of a histogram: bin b counts tokens of b − 1 steps. */
-  private int bins() {
-    return tables.sums() + 1;
+  private void reserve(Scratch s) {
+    if (s.upTo.length < row.entries()) {
+      s.upTo = new double[2 * row.entries()];
+    }
+    if (s.exactScores.length < row.groupHeads() * SelectionRow.CHUNK_TOKENS) {
+      s.exactScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
+      s.sketchScores = new float[row.groupHeads() * SelectionRow.CHUNK_TOKENS];
+    }
   }
 
   private void run(Phase next, int items, WorkerPool pool) {
@@ -205,22 +241,31 @@ final class BudgetedSelection implements WorkerPool.Task {
     Scratch s = scratch[thread];
     for (int item = from; item < to; item++) {
       switch (phase) {
-        case QUERIES -> ask(item, s);
-        case SCAN -> scan(item / row.chunks(), item % row.chunks(), s);
-        case THRESHOLDS -> findThreshold(item, s);
+        case BALANCE -> balance(item / blocks(), item % blocks(), s);
+        case TABLES -> build(item, s);
+        // The last chunk has most of the forced tokens, so it comes first.
+        case SCAN -> {
+          int chunk = row.chunks() - 1 - item / row.kvHeads();
+          scan(item % row.kvHeads(), chunk, s);
+        }
+        case LIMITS -> findLimit(item);
         case SAMPLES -> sample(item / row.groupHeads(), item % row.groupHeads(), s);
-        case LISTS -> list(item / row.chunks(), item % row.chunks());
-        case WEIGHTS -> weighMeans(item / row.chunks(), item % row.chunks(), s);
+        case LISTS -> list(item / row.chunks(), item % row.chunks(), s);
       }
     }
   }
 
-  /** Tables of a query head, and empty histograms. */
-  private void ask(int head, Scratch s) {
-    for (Scratch any : scratch) {
-      Arrays.fill(any.histogram, head * bins(), (head + 1) * bins(), 0);
-    }
-    tables.build(
+  private void balance(int kvHead, int block, Scratch s) {
+    SketchBasis basis = row.kv().basis(row.layer(), kvHead);
+    int first = kvHead * row.groupHeads();
+    int from = Math.min(basis.channels(), block * CHANNELS);
+    int to = Math.min(basis.channels(), from + CHANNELS);
+    tables.balance(
+        first, row.groupHeads(), basis, row.query(), row.queryAt(first), from, to, s.tables);
+  }
+
+  private void build(int head, Scratch s) {
+    tables.buildBalanced(
         head,
         row.kv().basis(row.layer(), head / row.groupHeads()),
         row.query(),
@@ -254,7 +299,7 @@ final class BudgetedSelection implements WorkerPool.Task {
         int token = e * PAGE_TOKENS + Integer.numberOfTrailingZeros(bits);
         for (int h = 0; h < row.groupHeads(); h++) {
           s.sketchScores[h * SelectionRow.CHUNK_TOKENS + forced] =
-              sketchScore(firstHead + h, token);
+              score(firstHead + h, sums[(firstHead + h) * stride + token]);
         }
         s.forced[forced++] = token;
       }
@@ -265,13 +310,28 @@ final class BudgetedSelection implements WorkerPool.Task {
     }
     weighForced(kvHead, chunk, forced, s);
     for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
-      count(
-          sums,
-          h * stride + first * PAGE_TOKENS,
-          (end - first) * PAGE_TOKENS,
-          s.histogram,
-          h * bins());
+      estimate(kvHead, h, chunk, s);
     }
+  }
+
+  /** The weights of a chunk's pages relative to its largest score. */
+  private void estimate(int kvHead, int head, int chunk, Scratch s) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int end = row.chunkEnd(chunk);
+    int at = head * stride + first * PAGE_TOKENS;
+    int count = (end - first) * PAGE_TOKENS;
+    int part = head * row.chunks() + chunk;
+    short most = SelectionKernels.largest(sums, at, count);
+    chunkLog[part] = most < 0 ? Float.NEGATIVE_INFINITY : score(head, most);
+    chunkSum[part] = 0;
+    if (most < 0) {
+      return;
+    }
+    weigh(head, ALL, end - first, first, slices[kvHead].fine(), chunkLog[part], s);
+    TokenKernels.sum16(s.weights, 0, end - first, s.pages, 0);
+    System.arraycopy(s.pages, 0, pageSums, head * row.entries() + first, end - first);
+    Arrays.fill(s.pages, end - first, SelectionRow.CHUNK_ENTRIES, 0);
+    chunkSum[part] = VectorMath.pairwiseSum(s.pages, SelectionRow.CHUNK_ENTRIES);
   }
 
   /** Takes the tokens of an entry that are not estimated out of the sums. */
@@ -316,14 +376,14 @@ final class BudgetedSelection implements WorkerPool.Task {
         int from = h * SelectionRow.CHUNK_TOKENS;
         int to = (firstHead + h) * row.chunks() + chunk;
         addErrors(s, from, count, to);
-        forcedMaximum[to] = AttentionKernels.maximum(s.exactScores, from, from + whole);
+        forcedLog[to] = AttentionKernels.maximum(s.exactScores, from, from + whole);
         forcedSum[to] =
             AttentionKernels.exponentials(
-                s.exactScores, from, from + whole, forcedMaximum[to], s.chains);
+                s.exactScores, from, from + whole, forcedLog[to], s.chains);
       }
     } else {
       for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
-        forcedMaximum[h * row.chunks() + chunk] = Float.NEGATIVE_INFINITY;
+        forcedLog[h * row.chunks() + chunk] = Float.NEGATIVE_INFINITY;
         forcedSum[h * row.chunks() + chunk] = 0;
         errorSum[h * row.chunks() + chunk] = 0;
         errorSquares[h * row.chunks() + chunk] = 0;
@@ -359,157 +419,148 @@ final class BudgetedSelection implements WorkerPool.Task {
     return Math.max(0, squares / count - mean * mean) / 2;
   }
 
-  /** Counts numbers of steps. */
-  private static void count(short[] sums, int from, int count, int[] histogram, int bin) {
-    int one = bin + 1;
-    for (int i = from; i < from + count; i += 4) {
-      histogram[one + sums[i]]++;
-      histogram[one + sums[i + 1]]++;
-      histogram[one + sums[i + 2]]++;
-      histogram[one + sums[i + 3]]++;
-    }
+  /** What a sketch says of a score. */
+  private float score(int head, int steps) {
+    float score = Math.fma((float) steps, tables.step(head), tables.base(head));
+    return row.softCap() == 0
+        ? score
+        : (float) (row.softCap() * Math.tanh(score / row.softCap())) + 0 * score;
   }
 
-  /** The number of steps from which on tokens are kept for a head, and its largest score. */
-  private void findThreshold(int head, Scratch s) {
-    int first = head * bins() + 1;
-    int[] counts = scratch[0].histogram;
-    for (int i = 1; i < scratch.length; i++) {
-      int[] other = scratch[i].histogram;
-      for (int b = first; b < first + tables.sums(); b++) {
-        counts[b] += other[b];
-      }
-    }
-    int low = 0;
-    int high = tables.sums() - 1;
-    while (low <= high && counts[first + low] == 0) {
-      low++;
-    }
-    while (high > low && counts[first + high] == 0) {
-      high--;
-    }
-    float largest = Float.NEGATIVE_INFINITY;
-    for (int c = 0; c < row.chunks(); c++) {
-      largest = Math.max(largest, forcedMaximum[head * row.chunks() + c]);
-    }
-    raise[head] = (float) halfVariance(head);
-    float[] weights = s.binWeights;
-    int bins = high - low + 1;
-    if (bins > 0) {
-      for (int b = 0; b < bins; b++) {
-        weights[b] = Math.fma((float) (low + b), tables.step(head), tables.base(head));
-      }
-      if (row.softCap() != 0) {
-        VectorMath.cap(weights, 0, bins, row.softCap());
-      }
-      for (int b = 0; b < bins; b++) {
-        weights[b] += raise[head];
-      }
-      largest = Math.max(largest, weights[bins - 1]);
-      for (int b = 0; b < bins; b++) {
-        weights[b] -= largest;
-      }
-      VectorMath.exp(weights, 0, bins);
-    }
-    maximum[head] = largest;
-    double kept = 0;
-    for (int c = 0; c < row.chunks(); c++) {
-      int i = head * row.chunks() + c;
-      if (forcedSum[i] != 0) {
-        kept += forcedSum[i] * (double) VectorMath.exp(forcedMaximum[i] - largest);
-      }
-    }
-    int lowest = keptFrom(head, counts, first + low, weights, bins, kept);
-    threshold[head] = (short) (low + lowest);
-  }
-
-  /** The lowest bin that is kept, or {@code bins}. */
-  private int keptFrom(
-      int head, int[] counts, int first, float[] weights, int bins, double forced) {
-    double total = forced;
-    for (int b = bins - 1; b >= 0; b--) {
-      total += (double) counts[first + b] * weights[b];
-    }
-    if (!(total <= Double.MAX_VALUE)) {
-      limit[head] = Double.NaN;
-      return 0; // what is no number is read, and shows in the output
-    }
-    limit[head] = (1 - coverage) * total / row.entries();
-    int lowest = bins;
-    while (lowest > 0 && weights[lowest - 1] >= limit[head]) {
-      lowest--;
-    }
-    return lowest;
-  }
-
-  private void list(int kvHead, int chunk) {
-    PageSelection.Slice slice = slices[kvHead];
-    int first = chunk * SelectionRow.CHUNK_ENTRIES;
-    int end = row.chunkEnd(chunk);
-    int firstHead = kvHead * row.groupHeads();
-    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
-      SelectionKernels.keep(
-          sums, h * stride + first * PAGE_TOKENS, threshold[h], slice.fine(), first, end);
-    }
-  }
-
-  private void weighMeans(int kvHead, int chunk, Scratch s) {
-    PageSelection.Slice slice = slices[kvHead];
-    if (!slice.hasFar()) {
+  /**
+   * Weights, relative to {@code e^log}, of the estimated tokens of some entries that are not read
+   * in 8 bits, 0 for the others.
+   *
+   * @param entries their distances from entry {@code first}; entry i to {@code s.weights[i ·
+   *     PAGE_TOKENS …]}
+   */
+  private void weigh(
+      int head, int[] entries, int count, int first, char[] fine, float log, Scratch s) {
+    int at = head * stride + first * PAGE_TOKENS;
+    float step = tables.step(head);
+    float base = tables.base(head);
+    if (row.softCap() == 0) {
+      SelectionKernels.weigh(sums, at, entries, count, fine, first, step, base, log, s.weights);
       return;
     }
+    float[] page = s.page;
+    for (int i = 0; i < count; i++) {
+      int entry = first + entries[i];
+      int from = head * stride + entry * PAGE_TOKENS;
+      SelectionKernels.scores(sums, from, PAGE_TOKENS, step, base, page);
+      VectorMath.cap(page, 0, PAGE_TOKENS, row.softCap());
+      SelectionKernels.hide(sums, from, log, fine, entry, entry + 1, page);
+      System.arraycopy(page, 0, s.weights, i * PAGE_TOKENS, PAGE_TOKENS);
+    }
+    VectorMath.exp(s.weights, 0, count * PAGE_TOKENS);
+  }
+
+  /** The weight from which on a head wants to read, and its largest score. */
+  private void findLimit(int head) {
+    int from = head * row.chunks();
+    int to = from + row.chunks();
+    raise[head] = (float) halfVariance(head);
+    float largest = Float.NEGATIVE_INFINITY;
+    for (int i = from; i < to; i++) {
+      largest = Math.max(largest, Math.max(forcedLog[i], chunkLog[i] + raise[head]));
+    }
+    maximum[head] = largest;
+    double total = 0;
+    for (int i = from; i < to; i++) {
+      total += weight(forcedSum[i], forcedLog[i] - largest);
+      total += weight(chunkSum[i], chunkLog[i] + raise[head] - largest);
+    }
+    // What is no number is read, and shows in the output.
+    limit[head] = total <= Double.MAX_VALUE ? (1 - coverage) * total / row.entries() : Double.NaN;
+    threshold[head] = (short) firstNotBelow(head);
+  }
+
+  private static double weight(float sum, float log) {
+    return sum == 0 ? 0 : sum * (double) VectorMath.exp(log);
+  }
+
+  /** The fewest steps whose weight is not below the limit; one more than there are for none. */
+  private int firstNotBelow(int head) {
+    int low = 0;
+    int high = tables.sums();
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (VectorMath.exp(score(head, middle) + raise[head] - maximum[head]) < limit[head]) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  private void list(int kvHead, int chunk, Scratch s) {
+    PageSelection.Slice slice = slices[kvHead];
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     int firstHead = kvHead * row.groupHeads();
-    for (int h = 0; h < row.groupHeads(); h++) {
-      estimate(firstHead + h, first, end, slice.fine(), s);
-      slice.farLog()[h] = maximum[firstHead + h];
-      TokenKernels.sum16(s.weights, 0, end - first, slice.far(), h * row.entries() + first);
+    char[] fine = slice.fine();
+    System.arraycopy(fine, first, s.byRule, 0, end - first);
+    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
+      SelectionKernels.keep(sums, h * stride + first * PAGE_TOKENS, threshold[h], fine, first, end);
     }
-    if (!everyMean) {
-      for (int e = first; e < end; e++) {
-        leaveIfLight(slice, kvHead, e);
+    int mixed = 0;
+    int left = 0;
+    for (int e = first; e < end; e++) {
+      if ((row.visible(e) & ~fine[e]) != 0) {
+        s.left[left++] = e - first;
+        if (fine[e] != s.byRule[e - first]) {
+          s.mixed[mixed++] = e - first;
+        }
       }
+    }
+    for (int h = 0; h < row.groupHeads(); h++) {
+      weighMeans(slice, firstHead + h, h, chunk, left, mixed, s);
+    }
+    for (int i = 0; !everyMean && i < left; i++) {
+      leaveIfLight(slice, kvHead, first + s.left[i]);
     }
   }
 
   /** Leaves out the rest of a page that is light for all heads, unless its mean is no number. */
   private void leaveIfLight(PageSelection.Slice slice, int kvHead, int entry) {
-    if ((row.visible(entry) & ~slice.fine()[entry]) == 0) {
+    float[] far = slice.far();
+    for (int h = 0; h < row.groupHeads(); h++) {
+      if (!(far[h * row.entries() + entry] < limit[kvHead * row.groupHeads() + h])) {
+        return;
+      }
+    }
+    if (Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE))) {
       return;
     }
-    boolean read = Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE));
     for (int h = 0; h < row.groupHeads(); h++) {
-      read |= !(slice.far()[h * row.entries() + entry] < limit[kvHead * row.groupHeads() + h]);
-    }
-    for (int h = 0; h < row.groupHeads() && !read; h++) {
-      slice.far()[h * row.entries() + entry] = 0;
+      far[h * row.entries() + entry] = 0;
     }
   }
 
-  /** Weights of the tokens that are not read in 8 bits; 0 for the others. */
-  private void estimate(int head, int first, int end, char[] fine, Scratch s) {
-    int count = (end - first) * PAGE_TOKENS;
-    float[] weights = s.weights;
-    SelectionKernels.scores(
-        sums,
-        head * stride + first * PAGE_TOKENS,
-        count,
-        tables.step(head),
-        tables.base(head),
-        weights);
-    if (row.softCap() != 0) {
-      VectorMath.cap(weights, 0, count, row.softCap());
+  /** What is not read in 8 bits: the sums of whole pages, and anew where a token was taken out. */
+  private void weighMeans(
+      PageSelection.Slice slice, int head, int h, int chunk, int left, int mixed, Scratch s) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    float largest = maximum[head];
+    float log = chunkLog[head * row.chunks() + chunk];
+    slice.farLog()[h] = largest;
+    if (log == Float.NEGATIVE_INFINITY) {
+      return;
     }
-    SelectionKernels.hide(
-        sums,
-        head * stride + first * PAGE_TOKENS,
-        maximum[head] - raise[head],
-        fine,
-        first,
-        end,
-        weights);
-    VectorMath.exp(weights, 0, count);
+    int from = head * row.entries() + first;
+    float factor = VectorMath.exp(log + raise[head] - largest);
+    weigh(head, s.mixed, mixed, first, slice.fine(), log, s);
+    TokenKernels.sum16(s.weights, 0, mixed, s.pages, 0);
+    for (int i = 0; i < mixed; i++) {
+      pageSums[from + s.mixed[i]] = s.pages[i];
+    }
+    float[] far = slice.far();
+    int to = h * row.entries() + first;
+    for (int i = 0; i < left; i++) {
+      int e = s.left[i];
+      far[to + e] = Math.max(pageSums[from + e] * factor, Float.MIN_VALUE);
+    }
   }
 
   private void sample(int kvHead, int h, Scratch s) {
@@ -533,7 +584,8 @@ final class BudgetedSelection implements WorkerPool.Task {
       double before = entry == 0 ? 0 : s.upTo[entry - 1];
       int offset = choose(head, entry, slice.fine(), wanted - before, s);
       slice.sampleToken()[h * samples + i] = entry * PAGE_TOKENS + offset;
-      slice.sampleLog()[h * samples + i] = estimate(head, entry * PAGE_TOKENS + offset);
+      slice.sampleLog()[h * samples + i] =
+          score(head, sums[head * stride + entry * PAGE_TOKENS + offset]) + raise[head];
     }
   }
 
@@ -554,7 +606,7 @@ final class BudgetedSelection implements WorkerPool.Task {
 
   /** The token of an entry at which the summed weights exceed {@code limit}. */
   private int choose(int head, int entry, char[] fine, double limit, Scratch s) {
-    estimate(head, entry, entry + 1, fine, s);
+    weigh(head, ALL, 1, entry, fine, maximum[head] - raise[head], s);
     double sum = 0;
     int chosen = Integer.numberOfTrailingZeros(row.visible(entry) & ~fine[entry]);
     for (int t = 0; t < PAGE_TOKENS && sum <= limit; t++) {
@@ -573,16 +625,5 @@ final class BudgetedSelection implements WorkerPool.Task {
       e++;
     }
     return e;
-  }
-
-  /** The estimated score of a token. */
-  private float estimate(int head, int token) {
-    return sketchScore(head, token) + raise[head];
-  }
-
-  private float sketchScore(int head, int token) {
-    float score =
-        Math.fma((float) sums[head * stride + token], tables.step(head), tables.base(head));
-    return row.softCap() == 0 ? score : (float) (row.softCap() * Math.tanh(score / row.softCap()));
   }
 }

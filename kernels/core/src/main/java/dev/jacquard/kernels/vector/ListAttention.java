@@ -24,8 +24,8 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * largest scores, as splits are in {@link AttentionStage}. So bits do not depend on threads.
  */
 final class ListAttention implements Stage, WorkerPool.Task {
-  /** Values that are expanded together. */
-  private static final int BLOCK = 16;
+  /** Values that are read together. */
+  private static final int BLOCK = 32;
 
   /** Bytes of a line of the caches. */
   private static final int LINE = 64;
@@ -63,7 +63,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     this.workspace = workspace;
     groupHeads = op.heads() / layer.heads();
     valueSize = layer.valueSize();
-    valueStride = TokenKernels.padded(valueSize);
+    valueStride = Q8ValueKernels.filled(valueSize);
     partSize = groupHeads * (valueStride + 2);
   }
 
@@ -99,8 +99,19 @@ final class ListAttention implements Stage, WorkerPool.Task {
 
     float[] weights = {};
     float[] farWeights = {};
-    float[] values = {};
     float[] part = {};
+
+    /** Codes of {@link #BLOCK} values, and their scales. */
+    byte[] codes = {};
+
+    short[] halves = {};
+    float[] scales = {};
+
+    /** Values that are read in 4 bits. */
+    float[] values = {};
+
+    /** Of each chunk of a slice: what its part is multiplied by. */
+    float[] factors = {};
 
     void reserve(int heads, int valueStride) {
       if (part.length < heads * (valueStride + 2)) {
@@ -112,6 +123,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
       }
       if (values.length < BLOCK * valueStride) {
         values = new float[BLOCK * valueStride];
+        codes = new byte[BLOCK * valueStride];
+        halves = new short[BLOCK * valueStride / QuantizedKv.GROUP];
+        scales = new float[BLOCK * valueStride / QuantizedKv.GROUP];
       }
     }
   }
@@ -199,7 +213,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     int chunk = item - workspace.firstItem[index];
     attend(slice, chunk, s, workspace.parts, item * partSize);
     if (workspace.unfinished.decrementAndGet(index) == 0) {
-      finish(slice, index);
+      finish(slice, index, s);
     }
   }
 
@@ -225,7 +239,8 @@ final class ListAttention implements Stage, WorkerPool.Task {
     if (count > 0) {
       touch(kvHead, count, s);
       weigh(slice, kvHead, count, s, part, at);
-      addTokens(kvHead, fine, count, s, part, at);
+      addFine(kvHead, fine, s, part, at);
+      addCoarse(kvHead, fine, count, s, part, at);
     }
     if (slice.hasFar()) {
       addMeans(slice, kvHead, first, end, s, part, at);
@@ -300,25 +315,73 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
   }
 
-  private void addTokens(int kvHead, int fine, int count, Scratch s, float[] part, int at) {
+  private void addFine(int kvHead, int count, Scratch s, float[] part, int at) {
     Q8KvStorage kv = s.row.kv();
     KvView view = s.row.view();
-    int plane = 2 * Q8KvStorage.plane(valueSize);
-    int scaleBytes = Short.BYTES * QuantizedKv.groups(valueSize);
+    int plane = Q8KvStorage.plane(valueSize);
+    int groups = QuantizedKv.groups(valueSize);
+    int stride = valueStride / QuantizedKv.GROUP;
     for (int i = 0; i < count; i += BLOCK) {
       int n = Math.min(BLOCK, count - i);
       for (int t = 0; t < n; t++) {
         int page = view.page(s.tokens[i + t] / PAGE_TOKENS);
-        int offset = s.tokens[i + t] % PAGE_TOKENS;
+        long offset = s.tokens[i + t] % PAGE_TOKENS;
         MemorySegment memory = kv.memory(op.layer(), page);
-        long planes = kv.offset(Part.VALUES, op.layer(), page, kvHead) + (long) offset * plane;
+        long planes = kv.offset(Part.VALUES, op.layer(), page, kvHead) + offset * 2 * plane;
+        Q8ValueKernels.join(memory, planes, plane, 1, s.codes, t * valueStride, valueStride);
         long scales =
-            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + (long) offset * scaleBytes;
-        if (i + t < fine) {
-          TokenKernels.expandValue(memory, planes, scales, valueSize, s.values, t * valueStride);
-        } else {
-          TokenKernels.expandCoarse(memory, planes, scales, valueSize, s.values, t * valueStride);
+            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + offset * groups * Short.BYTES;
+        for (int g = 0; g < groups; g++) {
+          s.halves[t * stride + g] = memory.get(Q8KvStorage.HALF, scales + (long) g * Short.BYTES);
         }
+      }
+      for (int j = 0; j < n * stride; j++) {
+        s.scales[j] = Float.float16ToFloat(s.halves[j]);
+      }
+      addCodes(n, s.weights, i, SelectionRow.CHUNK_TOKENS, s, part, at);
+    }
+  }
+
+  /** {@code sum += weight · value} for the heads of the group and the first values of a block. */
+  private void addCodes(
+      int count,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      Scratch s,
+      float[] sums,
+      int at) {
+    Q8ValueKernels.add(
+        s.codes,
+        s.scales,
+        valueStride,
+        0,
+        count,
+        weights,
+        weightsAt,
+        weightStride,
+        groupHeads,
+        sums,
+        at);
+  }
+
+  private void addCoarse(int kvHead, int from, int count, Scratch s, float[] part, int at) {
+    Q8KvStorage kv = s.row.kv();
+    KvView view = s.row.view();
+    int plane = 2 * Q8KvStorage.plane(valueSize);
+    int scaleBytes = Short.BYTES * QuantizedKv.groups(valueSize);
+    for (int i = from; i < count; i += BLOCK) {
+      int n = Math.min(BLOCK, count - i);
+      for (int t = 0; t < n; t++) {
+        int page = view.page(s.tokens[i + t] / PAGE_TOKENS);
+        int offset = s.tokens[i + t] % PAGE_TOKENS;
+        TokenKernels.expandCoarse(
+            kv.memory(op.layer(), page),
+            kv.offset(Part.VALUES, op.layer(), page, kvHead) + (long) offset * plane,
+            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + (long) offset * scaleBytes,
+            valueSize,
+            s.values,
+            t * valueStride);
       }
       add(s.values, n, s.weights, i, SelectionRow.CHUNK_TOKENS, part, at);
     }
@@ -351,27 +414,50 @@ final class ListAttention implements Stage, WorkerPool.Task {
       }
       s.part[sums(0) + h] = sum;
     }
-    Q8KvStorage kv = s.row.kv();
     for (int i = 0; i < count; i += BLOCK) {
       int n = Math.min(BLOCK, count - i);
-      for (int t = 0; t < n; t++) {
-        int page = s.row.view().page(s.entries[i + t]);
-        MemorySegment memory = kv.memory(op.layer(), page);
-        float scale =
-            Float.float16ToFloat(
-                memory.get(
-                    Q8KvStorage.HALF, kv.offset(Part.MEAN_NUMBERS, op.layer(), page, kvHead)));
-        TokenKernels.expandMean(
-            memory,
-            kv.offset(Part.MEANS, op.layer(), page, kvHead),
-            scale,
-            valueSize,
-            s.values,
-            t * valueStride);
+      for (int t = 0; t < n; ) {
+        t += readMeans(kvHead, i + t, n - t, t, s);
       }
-      add(s.values, n, s.farWeights, i, SelectionRow.CHUNK_ENTRIES, s.part, 0);
+      addCodes(n, s.farWeights, i, SelectionRow.CHUNK_ENTRIES, s, s.part, 0);
     }
     merge(part, at, s.part, 0);
+  }
+
+  /**
+   * The means of entry {@code i} of those with means, and of as many that follow as lie behind it
+   * in memory, to value {@code t} of a block; all groups of a mean have one scale. Returns how
+   * many.
+   */
+  private int readMeans(int kvHead, int i, int most, int t, Scratch s) {
+    Q8KvStorage kv = s.row.kv();
+    KvView view = s.row.view();
+    int page = view.page(s.entries[i]);
+    MemorySegment memory = kv.memory(op.layer(), page);
+    int run = 1;
+    while (run < most
+        && valueSize == valueStride
+        && view.page(s.entries[i + run]) == page + run
+        && kv.memory(op.layer(), page + run) == memory) {
+      run++;
+    }
+    MemorySegment.copy(
+        memory,
+        ValueLayout.JAVA_BYTE,
+        kv.offset(Part.MEANS, op.layer(), page, kvHead),
+        s.codes,
+        t * valueStride,
+        run * valueSize);
+    int groups = valueStride / QuantizedKv.GROUP;
+    int numbers = Part.MEAN_NUMBERS.bytes(layer);
+    long at = kv.offset(Part.MEAN_NUMBERS, op.layer(), page, kvHead);
+    for (int j = 0; j < run; j++) {
+      float scale = Float.float16ToFloat(memory.get(Q8KvStorage.HALF, at + (long) j * numbers));
+      for (int g = (t + j) * groups; g < (t + j + 1) * groups; g++) {
+        s.scales[g] = scale;
+      }
+    }
+    return run;
   }
 
   /** {@code sum += weight · value} for the heads of the group and {@code count} values. */
@@ -440,13 +526,42 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
   }
 
+  /** Adds up the parts of a head, in ascending order, relative to the largest maximum. */
+  private void mergeChunks(int from, int to, int h, int at, Scratch s) {
+    float[] totals = workspace.totals;
+    float[] parts = workspace.parts;
+    int count = to - from;
+    if (s.factors.length < count) {
+      s.factors = new float[2 * count];
+    }
+    float[] factors = s.factors;
+    float largest = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < count; i++) {
+      factors[i] = parts[maxima((from + i) * partSize) + h];
+      largest = Math.max(largest, factors[i]);
+    }
+    for (int i = 0; i < count; i++) {
+      factors[i] -= largest;
+    }
+    VectorMath.exp(factors, 0, count);
+    float sum = 0;
+    for (int i = 0; i < count; i++) {
+      int part = (from + i) * partSize;
+      sum += parts[sums(part) + h] * factors[i];
+      AttentionKernels.blend(
+          totals, at + h * valueStride, 1, parts, part + h * valueStride, factors[i], valueStride);
+    }
+    totals[maxima(at) + h] = largest;
+    totals[sums(at) + h] = sum;
+  }
+
   /** Merges the chunks of a slice, and writes the row's output if there is no audit to come. */
-  private void finish(PageSelection.Slice slice, int index) {
+  private void finish(PageSelection.Slice slice, int index, Scratch s) {
     float[] totals = workspace.totals;
     int at = index * partSize;
     clear(totals, at);
-    for (int item = workspace.firstItem[index]; item < workspace.firstItem[index + 1]; item++) {
-      merge(totals, at, workspace.parts, item * partSize);
+    for (int h = 0; h < groupHeads; h++) {
+      mergeChunks(workspace.firstItem[index], workspace.firstItem[index + 1], h, at, s);
     }
     if (slice.samples() > 0) {
       return;

@@ -227,6 +227,34 @@ final class Q8ValueKernels {
     }
   }
 
+  /** Adds the tokens from … to − 1 for any number of queries. */
+  static void add(
+      byte[] codes,
+      float[] scales,
+      int size,
+      int from,
+      int to,
+      float[] weights,
+      int weightsAt,
+      int weightStride,
+      int queries,
+      float[] sums,
+      int at) {
+    int q = 0;
+    for (; q + 8 <= queries; q += 8) {
+      int w = weightsAt + q * weightStride;
+      add8x2(codes, scales, size, from, to, weights, w, weightStride, sums, at + q * size);
+    }
+    for (; q + 4 <= queries; q += 4) {
+      int w = weightsAt + q * weightStride;
+      add4x4(codes, scales, size, from, to, weights, w, weightStride, sums, at + q * size);
+    }
+    for (; q < queries; q++) {
+      int w = weightsAt + q * weightStride;
+      add1x4(codes, scales, size, from, to, weights, w, weightStride, sums, at + q * size);
+    }
+  }
+
   /** Adds the tokens from … to − 1 for 8 queries. */
   static void add8x2(
       byte[] codes,

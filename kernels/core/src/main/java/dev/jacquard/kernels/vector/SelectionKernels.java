@@ -69,6 +69,64 @@ final class SelectionKernels {
     }
   }
 
+  /**
+   * Weights {@code e^(step · sum + base − log)} of the tokens of some entries, 0 for those that are
+   * read in 8 bits or not estimated. Exponentials as in {@link VectorMath#exp}.
+   *
+   * @param sums of token t of entry e: {@code sums[at + e · PAGE_TOKENS + t]}
+   * @param fine of entry e: {@code fine[first + e]}
+   * @param target receives the page of {@code entries[i]} at {@code target[i · PAGE_TOKENS …]}
+   */
+  static void weigh(
+      short[] sums,
+      int at,
+      int[] entries,
+      int count,
+      char[] fine,
+      int first,
+      float step,
+      float base,
+      float log,
+      float[] target) {
+    for (int i = 0; i < count; i++) {
+      int e = entries[i];
+      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+        ShortVector sum = ShortVector.fromArray(SUMS, sums, at + e * PAGE_TOKENS + lane);
+        FloatVector v =
+            ((FloatVector) sum.convertShape(VectorOperators.S2F, FLOAT, 0))
+                .fma(FloatVector.broadcast(FLOAT, step), FloatVector.broadcast(FLOAT, base))
+                .sub(log);
+        FloatVector shifted =
+            v.fma(
+                FloatVector.broadcast(FLOAT, VectorMath.LOG2_E),
+                FloatVector.broadcast(FLOAT, VectorMath.ROUND));
+        FloatVector n = shifted.sub(VectorMath.ROUND);
+        FloatVector r =
+            n.fma(
+                FloatVector.broadcast(FLOAT, -VectorMath.LN2_LOW),
+                n.fma(FloatVector.broadcast(FLOAT, -VectorMath.LN2_HIGH), v));
+        FloatVector p = FloatVector.broadcast(FLOAT, 1f / 5040);
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 720));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 120));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 24));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1f / 6));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 0.5f));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, 1));
+        p.reinterpretAsInts()
+            .add(shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+            .reinterpretAsFloats()
+            .blend(0f, v.lt(VectorMath.SMALLEST))
+            .blend(v, v.compare(VectorOperators.NE, v))
+            .blend(
+                0f,
+                VectorMask.fromLong(FLOAT, fine[first + e] >> lane)
+                    .or(sum.lt((short) 0).cast(FLOAT)))
+            .intoArray(target, i * PAGE_TOKENS + lane);
+      }
+    }
+  }
+
   /** Magnitude of the largest finite number of {@code scores[from … to)}; NaN if one is NaN. */
   static float magnitude(float[] scores, int from, int to) {
     FloatVector largest = FloatVector.zero(FLOAT);

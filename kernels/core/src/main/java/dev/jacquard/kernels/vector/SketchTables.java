@@ -30,6 +30,7 @@ final class SketchTables {
   private static final int STEPS_OF_BYTE = 254;
 
   private byte[] tables = {};
+  private float[] balanced = {};
   private float[] base = {};
   private float[] step = {};
   private int sketchBytes;
@@ -37,10 +38,11 @@ final class SketchTables {
   /** Buffers of one thread. */
   static final class Scratch {
     private final float[] chains = new float[VectorMath.CHAINS];
+    private final float[] rows = new float[8 * TokenKernels.CHAINS];
+    private final float[] sums = new float[8];
     private float[] weights = {};
-    private float[] products = {};
-    private float[] balanced = {};
-    private final float[] nibble = new float[16];
+    private float[] entries = {};
+    private byte[] steps = {};
   }
 
   /** Makes room for the tables of {@code heads} query heads and keys of {@code keySize}. */
@@ -48,6 +50,9 @@ final class SketchTables {
     sketchBytes = QuantizedKv.sketchBytes(keySize);
     if (tables.length < heads * stride()) {
       tables = new byte[heads * stride()];
+    }
+    if (balanced.length < heads * 8 * sketchBytes) {
+      balanced = new float[heads * 8 * sketchBytes];
     }
     if (base.length < heads) {
       base = new float[heads];
@@ -81,75 +86,92 @@ final class SketchTables {
   }
 
   /**
-   * Builds the tables of a head.
+   * Builds the tables of heads 0 to {@code count} − 1.
    *
-   * @param query the query at {@code query[at …]}
+   * @param queries one behind the other
    * @param scale factor on the scores
    */
-  void build(int head, SketchBasis basis, float[] query, int at, float scale, Scratch scratch) {
-    int size = basis.size();
-    scratch.balanced = grown(scratch.balanced, basis.channels());
-    for (int c = 0; c < basis.channels(); c++) {
-      scratch.balanced[c] =
-          VectorMath.dot(basis.toQuery(), c * size, query, at, size, scratch.chains);
+  void build(int count, SketchBasis basis, float[] queries, float scale, Scratch scratch) {
+    balance(0, count, basis, queries, 0, 0, basis.channels(), scratch);
+    for (int h = 0; h < count; h++) {
+      buildBalanced(h, basis, queries, h * basis.size(), scale, scratch);
     }
-    double origin = VectorMath.dot(basis.mean(), 0, query, at, size, scratch.chains);
-    weigh(head, basis, scale, origin * scale, 1, 0, scratch);
   }
 
   /**
-   * Builds the tables of heads 0 to {@code count} − 1, at most 4, turning their queries together.
+   * Channels {@code from} to {@code to} − 1 of queries in the balanced basis, for {@link
+   * #buildBalanced}. Four heads at a time, since the basis is larger than a cache of the first
+   * level.
    *
-   * @param queries one behind the other
+   * @param query queries of heads that share the basis, one behind the other
    */
-  void buildAll(int count, SketchBasis basis, float[] queries, float scale, Scratch scratch) {
-    int size = basis.size();
-    int channels = basis.channels();
-    if (count < 4 || channels < 2 || size % TokenKernels.CHAINS != 0) {
-      for (int i = 0; i < count; i++) {
-        build(i, basis, queries, i * size, scale, scratch);
-      }
-      return;
-    }
-    scratch.products = grown(scratch.products, 4 * channels * TokenKernels.CHAINS);
-    scratch.balanced = grown(scratch.balanced, 4 * channels);
-    for (int pair = 0; pair < channels; pair += 2) {
-      int c = Math.min(pair, channels - 2);
-      TokenKernels.multiply2x4(
-          basis.toQuery(),
-          c * size,
-          queries,
-          0,
-          size,
-          scratch.products,
-          4 * c * TokenKernels.CHAINS);
-    }
-    TokenKernels.sum16(scratch.products, 0, 4 * channels, scratch.balanced, 0);
-    for (int i = 0; i < 4; i++) {
-      double origin = VectorMath.dot(basis.mean(), 0, queries, i * size, size, scratch.chains);
-      weigh(i, basis, scale, origin * scale, 4, i, scratch);
-    }
-  }
-
-  private static float[] grown(float[] array, int count) {
-    return array.length < count ? new float[count] : array;
-  }
-
-  /** Weights of the bits of a head, whose turned query is every {@code stride}-th number. */
-  private void weigh(
-      int head,
+  void balance(
+      int firstHead,
+      int heads,
       SketchBasis basis,
-      float scale,
-      double product,
-      int stride,
-      int first,
+      float[] query,
+      int at,
+      int from,
+      int to,
       Scratch scratch) {
-    scratch.weights = grown(scratch.weights, 8 * sketchBytes);
+    int size = basis.size();
+    int h = 0;
+    for (; size % TokenKernels.CHAINS == 0 && h + 4 <= heads; h += 4) {
+      int c = from;
+      for (; c + 2 <= to; c += 2) {
+        TokenKernels.multiply2x4(
+            basis.toQuery(), c * size, query, at + h * size, size, scratch.rows, 0);
+        TokenKernels.sum16(scratch.rows, 0, 8, scratch.sums, 0);
+        for (int i = 0; i < 4; i++) {
+          balanced[channel(firstHead + h + i, c)] = scratch.sums[i];
+          balanced[channel(firstHead + h + i, c + 1)] = scratch.sums[4 + i];
+        }
+      }
+      if (c < to) {
+        balanceOne(firstHead + h, 4, basis, query, at + h * size, c, scratch);
+      }
+    }
+    for (int c = from; c < to; c++) {
+      balanceOne(firstHead + h, heads - h, basis, query, at + h * size, c, scratch);
+    }
+  }
+
+  private void balanceOne(
+      int firstHead,
+      int heads,
+      SketchBasis basis,
+      float[] query,
+      int at,
+      int channel,
+      Scratch scratch) {
+    int size = basis.size();
+    for (int h = 0; h < heads; h++) {
+      balanced[channel(firstHead + h, channel)] =
+          VectorMath.dot(
+              basis.toQuery(), channel * size, query, at + h * size, size, scratch.chains);
+    }
+  }
+
+  private int channel(int head, int channel) {
+    return head * 8 * sketchBytes + channel;
+  }
+
+  /**
+   * Builds the tables of a head whose query was {@link #balance balanced}.
+   *
+   * @param scale factor on the scores
+   */
+  void buildBalanced(
+      int head, SketchBasis basis, float[] query, int at, float scale, Scratch scratch) {
+    if (scratch.weights.length < 8 * sketchBytes) {
+      scratch.weights = new float[8 * sketchBytes];
+    }
     float[] weights = scratch.weights;
-    double origin = product;
+    double origin =
+        VectorMath.dot(basis.mean(), 0, query, at, basis.size(), scratch.chains) * scale;
     int bit = 0;
     for (int c = 0; c < basis.channels(); c++) {
-      float one = scratch.balanced[c * stride + first] * basis.step()[c] * scale;
+      float one = balanced[channel(head, c)] * basis.step()[c] * scale;
       int bits = basis.bits()[c];
       origin += one * (0.5 - (1 << (bits - 1)));
       for (int j = 0; j < bits; j++) {
@@ -157,10 +179,10 @@ final class SketchTables {
       }
     }
     Arrays.fill(weights, bit, 8 * sketchBytes, 0);
-    round(head, weights, origin, scratch.nibble);
+    round(head, weights, origin, scratch);
   }
 
-  private void round(int head, float[] weights, double origin, float[] sums) {
+  private void round(int head, float[] weights, double origin, Scratch scratch) {
     float widest = 0;
     double all = 0;
     for (int i = 0; i < sketchBytes; i++) {
@@ -183,31 +205,40 @@ final class SketchTables {
       step[head] = Float.NaN;
       unit = 0;
     }
-    float perStep = unit > 0 ? 1 / unit : 0;
-    for (int nibble = 0; nibble < 2 * sketchBytes; nibble++) {
-      int to = head * stride() + nibble * TABLE;
-      fill(weights, 4 * nibble, perStep, sums, to);
-      for (int copy = 16; copy < TABLE; copy += 16) {
-        System.arraycopy(tables, to, tables, to + copy, 16);
-      }
-    }
+    fill(head, weights, unit > 0 ? 1 / unit : 0, scratch);
   }
 
-  /** The 16 sums of four weights, less the smallest of them, in steps. */
-  private void fill(float[] weights, int at, float perStep, float[] sums, int to) {
-    float smallest = 0;
-    for (int j = at; j < at + 4; j++) {
-      smallest += Math.min(weights[j], 0);
+  /** The 16 sums of each four weights, less the smallest of them, in steps. */
+  private void fill(int head, float[] weights, float perStep, Scratch scratch) {
+    int nibbles = 2 * sketchBytes;
+    if (scratch.entries.length < 16 * nibbles) {
+      scratch.entries = new float[16 * nibbles];
+      scratch.steps = new byte[16 * nibbles];
     }
-    sums[0] = -smallest;
-    for (int j = 0; j < 4; j++) {
-      for (int i = 0; i < 1 << j; i++) {
-        sums[i + (1 << j)] = sums[i] + weights[at + j];
+    float[] entries = scratch.entries;
+    for (int nibble = 0; nibble < nibbles; nibble++) {
+      int to = 16 * nibble;
+      float smallest = 0;
+      for (int j = 4 * nibble; j < 4 * nibble + 4; j++) {
+        smallest += Math.min(weights[j], 0);
+      }
+      entries[to] = -smallest;
+      for (int j = 0; j < 4; j++) {
+        int half = to + (1 << j);
+        for (int i = to; i < half; i++) {
+          entries[i + (1 << j)] = entries[i] + weights[4 * nibble + j];
+        }
       }
     }
-    for (int i = 0; i < 16; i++) {
-      // Adding 2²³ rounds to a whole number, which then is the low bits.
-      tables[to + i] = (byte) Float.floatToRawIntBits(Math.fma(sums[i], perStep, 0x1p23f));
+    byte[] steps = scratch.steps;
+    for (int i = 0; i < 16 * nibbles; i++) {
+      steps[i] = (byte) (int) (entries[i] * perStep + 0.5f);
+    }
+    for (int nibble = 0; nibble < nibbles; nibble++) {
+      int to = head * stride() + nibble * TABLE;
+      for (int copy = 0; copy < TABLE; copy += 16) {
+        System.arraycopy(steps, 16 * nibble, tables, to + copy, 16);
+      }
     }
   }
 }

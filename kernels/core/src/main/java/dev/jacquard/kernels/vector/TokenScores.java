@@ -20,6 +20,10 @@ final class TokenScores {
   private float[] keys = {};
   private float[] chains = {};
   private float[] sums = {};
+  private final MemorySegment[] memory = new MemorySegment[BLOCK + 1];
+  private final long[] codes = new long[BLOCK + 1];
+  private short[] halves = {};
+  private float[] scales = {};
   private int heads;
   private int keySize;
   private int padded;
@@ -39,13 +43,24 @@ final class TokenScores {
       chains = new float[heads * BLOCK * TokenKernels.CHAINS];
       sums = new float[heads * BLOCK];
     }
-    Arrays.fill(queries, 0, heads * padded, 0);
-    Arrays.fill(keys, 0, BLOCK * padded, 0);
+    int groups = QuantizedKv.groups(keySize);
+    if (scales.length < (BLOCK + 1) * groups) {
+      scales = new float[(BLOCK + 1) * groups];
+      halves = new short[(BLOCK + 1) * groups];
+    }
+    if (keySize < padded) {
+      Arrays.fill(queries, 0, heads * padded, 0);
+      Arrays.fill(keys, 0, BLOCK * padded, 0);
+    }
     for (int h = 0; h < heads; h++) {
-      int from = row.queryAt(firstHead + h);
-      for (int i = 0; i < keySize; i++) {
-        queries[h * padded + i] = row.query()[from + i] * row.scale();
-      }
+      multiply(row.query(), row.queryAt(firstHead + h), row.scale(), queries, h * padded, keySize);
+    }
+  }
+
+  private static void multiply(
+      float[] from, int at, float factor, float[] target, int to, int count) {
+    for (int i = 0; i < count; i++) {
+      target[to + i] = from[at + i] * factor;
     }
   }
 
@@ -64,55 +79,104 @@ final class TokenScores {
       float[] target,
       int to,
       int stride) {
+    boolean direct = heads >= 4 && keySize == padded && TokenKernels.multipliesCodes();
+    boolean expanded = !direct || heads % 4 != 0;
     for (int i = 0; i < count; i += BLOCK) {
       int n = Math.min(BLOCK, count - i);
       for (int t = 0; t < n; t++) {
         int token = tokens[from + i + t];
-        expand(kv, layer, view.page(token / PAGE_TOKENS), kvHead, token % PAGE_TOKENS, t);
+        find(kv, layer, view.page(token / PAGE_TOKENS), kvHead, token % PAGE_TOKENS, t);
       }
-      multiply(n, target, to + i, stride);
+      if (direct) {
+        multiplyCodes(n, target, to + i, stride);
+      }
+      if (expanded) {
+        expand(n);
+        multiply(n, direct ? heads / 4 * 4 : 0, target, to + i, stride);
+      }
+      for (int h = 0; softCap != 0 && h < heads; h++) {
+        VectorMath.cap(target, to + i + h * stride, n, softCap);
+      }
     }
   }
 
-  private void expand(Q8KvStorage kv, int layer, int page, int kvHead, int offset, int t) {
-    MemorySegment memory = kv.memory(layer, page);
-    TokenKernels.expandKey(
-        memory,
-        kv.offset(Part.KEYS, layer, page, kvHead) + (long) offset * keySize,
-        kv.offset(Part.KEY_SCALES, layer, page, kvHead)
-            + (long) offset * Short.BYTES * QuantizedKv.groups(keySize),
-        keySize,
-        keys,
-        t * padded);
+  /** Remembers where a token's codes are, and reads its scales. */
+  private void find(Q8KvStorage kv, int layer, int page, int kvHead, int offset, int t) {
+    int groups = QuantizedKv.groups(keySize);
+    memory[t] = kv.memory(layer, page);
+    codes[t] = kv.offset(Part.KEYS, layer, page, kvHead) + (long) offset * keySize;
+    long at =
+        kv.offset(Part.KEY_SCALES, layer, page, kvHead) + (long) offset * Short.BYTES * groups;
+    for (int g = 0; g < groups; g++) {
+      halves[t * groups + g] = memory[t].get(Q8KvStorage.HALF, at + (long) g * Short.BYTES);
+    }
   }
 
-  /** Four heads and two tokens at a time; {@code chains} and {@code sums} follow that order. */
-  private void multiply(int tokens, float[] target, int to, int stride) {
+  /** Four heads and two tokens at a time; an odd number of tokens has its last one twice. */
+  private void multiplyCodes(int tokens, float[] target, int to, int stride) {
+    int groups = QuantizedKv.groups(keySize);
+    memory[tokens] = memory[tokens - 1];
+    codes[tokens] = codes[tokens - 1];
+    System.arraycopy(halves, (tokens - 1) * groups, halves, tokens * groups, groups);
+    for (int i = 0; i < (tokens + 1) * groups; i++) {
+      scales[i] = Float.float16ToFloat(halves[i]);
+    }
+    for (int h = 0; h + 4 <= heads; h += 4) {
+      for (int t = 0; t < tokens; t += 2) {
+        TokenKernels.multiplyCodes2x4(
+            memory[t],
+            codes[t],
+            memory[t + 1],
+            codes[t + 1],
+            scales,
+            t * groups,
+            groups,
+            queries,
+            h * padded,
+            padded,
+            chains,
+            t * 4 * TokenKernels.CHAINS);
+      }
+      sumFour(h, tokens, target, to, stride);
+    }
+  }
+
+  private void sumFour(int h, int tokens, float[] target, int to, int stride) {
+    TokenKernels.sum16(chains, 0, 4 * tokens, sums, 0);
+    for (int j = 0; j < 4; j++) {
+      for (int t = 0; t < tokens; t++) {
+        target[to + (h + j) * stride + t] = sums[4 * t + j];
+      }
+    }
+  }
+
+  private void expand(int tokens) {
+    int groups = QuantizedKv.groups(keySize);
+    for (int t = 0; t < tokens; t++) {
+      for (int g = 0; g < groups; g++) {
+        scales[t * groups + g] = Float.float16ToFloat(halves[t * groups + g]);
+      }
+      TokenKernels.expandKey(memory[t], codes[t], scales, t * groups, keySize, keys, t * padded);
+    }
+  }
+
+  /** The heads from {@code first} on: four and two tokens at a time, then one by one. */
+  private void multiply(int tokens, int first, float[] target, int to, int stride) {
     int size = TokenKernels.CHAINS;
-    int h = 0;
+    int h = first;
     for (; h + 4 <= heads; h += 4) {
       for (int t = 0; t < tokens; t += 2) {
         // An odd number of tokens: the last pair's second key is an old one, its sum is not used.
         TokenKernels.multiply2x4(
             keys, t * padded, queries, h * padded, padded, chains, t * 4 * size);
       }
-      TokenKernels.sum16(chains, 0, 4 * tokens, sums, 0);
-      for (int j = 0; j < 4; j++) {
-        for (int t = 0; t < tokens; t++) {
-          target[to + (h + j) * stride + t] = sums[4 * t + j];
-        }
-      }
+      sumFour(h, tokens, target, to, stride);
     }
     for (; h < heads; h++) {
       for (int t = 0; t < tokens; t++) {
         TokenKernels.multiply1(keys, t * padded, queries, h * padded, padded, chains, t * size);
       }
       TokenKernels.sum16(chains, 0, tokens, target, to + h * stride);
-    }
-    if (softCap != 0) {
-      for (h = 0; h < heads; h++) {
-        VectorMath.cap(target, to + h * stride, tokens, softCap);
-      }
     }
   }
 }

@@ -17,16 +17,16 @@ import jdk.incubator.vector.VectorOperators;
  * of a line.
  */
 final class VectorMath {
-  private static final float LOG2_E = 0x1.715476p0f;
+  static final float LOG2_E = 0x1.715476p0f;
   // ln 2 in two parts: with a fused multiply-add the remainder loses nothing.
-  private static final float LN2_HIGH = 0x1.62e43p-1f;
-  private static final float LN2_LOW = (float) (0x1.62e42fefa39efp-1 - 0x1.62e43p-1);
+  static final float LN2_HIGH = 0x1.62e43p-1f;
+  static final float LN2_LOW = (float) (0x1.62e42fefa39efp-1 - 0x1.62e43p-1);
   // Adding 1.5·2²³ leaves the nearest integer in the low bits of the mantissa.
-  private static final float ROUND = 0x1.8p23f;
+  static final float ROUND = 0x1.8p23f;
   private static final float SQRT_2_OVER_PI = (float) Math.sqrt(2 / Math.PI);
   private static final float LARGEST = 88.7228f;
   // Below, results would be subnormal; they become 0.
-  private static final float SMALLEST = -87.33f;
+  static final float SMALLEST = -87.33f;
 
   private VectorMath() {}
 

@@ -6,8 +6,8 @@ import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.testing.AttentionScene.Entry;
 import dev.jacquard.kernels.testing.AttentionScene.Pair;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
 

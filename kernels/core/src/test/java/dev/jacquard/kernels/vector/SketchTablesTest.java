@@ -68,10 +68,11 @@ class SketchTablesTest {
     tables.reserve(queries, size);
     SketchTables.Scratch scratch = new SketchTables.Scratch();
     if (together) {
-      tables.buildAll(queries, basis, query, scale, scratch);
+      tables.build(queries, basis, query, scale, scratch);
     } else {
       for (int i = 0; i < queries; i++) {
-        tables.build(i, basis, query, i * size, scale, scratch);
+        tables.balance(i, 1, basis, query, i * size, 0, basis.channels(), scratch);
+        tables.buildBalanced(i, basis, query, i * size, scale, scratch);
       }
     }
     byte[] sketches = new byte[bytes * SketchScan.TOKENS];
@@ -144,10 +145,10 @@ class SketchTablesTest {
     query[5] = Float.POSITIVE_INFINITY;
     SketchTables tables = new SketchTables();
     tables.reserve(1, 16);
-    tables.build(0, basis, query, 0, 1, new SketchTables.Scratch());
+    tables.build(1, basis, query, 1, new SketchTables.Scratch());
     assertTrue(Float.isNaN(tables.base(0)) && Float.isNaN(tables.step(0)));
     Arrays.fill(query, 0);
-    tables.build(0, basis, query, 0, 1, new SketchTables.Scratch());
+    tables.build(1, basis, query, 1, new SketchTables.Scratch());
     assertEquals(0, tables.base(0));
     assertEquals(0, tables.step(0));
   }

@@ -116,7 +116,8 @@ class MirroredHeadTest {
   private static double square(float[] a, float[] b) {
     double sum = 0;
     for (int c = 0; c < a.length; c++) {
-      sum += ((double) a[c] - b[c]) * (a[c] - b[c]);
+      double difference = (double) a[c] - b[c];
+      sum += difference * difference;
     }
     return sum;
   }

@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.calibration.CalibrationText;
 import dev.jacquard.evaluation.attention.AttentionLab;
 import dev.jacquard.evaluation.attention.AttentionMethod;
 import dev.jacquard.evaluation.attention.AttentionQuality;
@@ -43,7 +44,13 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
   private static final int CHARACTERS_PER_TOKEN = 8;
   private static final List<Double> DEPTHS = List.of(0.1, 0.3, 0.5, 0.7, 0.9);
 
+  /** Lines that different sources have in common, as licences and imports. */
+  private static final double NEGLIGIBLE = 0.01;
+
   private final Terminal terminal;
+
+  /** Share of the text's lines that are in the bundled calibration text. */
+  private double seen;
 
   @Parameters(
       arity = "0..1",
@@ -240,6 +247,8 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
         String.valueOf(model.path().getFileName()),
         lab.backendDescription(),
         lab.sketched(),
+        lab.basisText(),
+        seen,
         lengthResults,
         taskResults);
   }
@@ -287,6 +296,13 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
 
   private int[] text(AttentionLab lab, int longest) throws IOException {
     String text = SourceText.read(folder, longest * CHARACTERS_PER_TOKEN);
+    seen = CalibrationText.shareOf(text);
+    if (seen > NEGLIGIBLE && lab.basisText().equals(CalibrationText.SOURCE)) {
+      terminal.note(
+          "%s %% of the lines of this text are in the text that the sketches' bases were made from:"
+                  .formatted(percent(seen))
+              + " not held out; name other sources, or calibrate on another text first");
+    }
     int[] ids = lab.tokenizer().encode(text, Tokenizer.Options.DEFAULT);
     if (ids.length < longest) {
       throw new InputException(

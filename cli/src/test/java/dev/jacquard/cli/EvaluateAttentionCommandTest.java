@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.calibration.CalibrationText;
 import dev.jacquard.testing.TestData;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -58,11 +59,20 @@ class EvaluateAttentionCommandTest {
 
     JsonNode results = new ObjectMapper().readTree(json.toFile());
     assertEquals("java-7m.Q8_0.gguf", results.get("model").asText());
+    assertEquals(CalibrationText.SOURCE, results.get("basis_text").asText());
+    double seen = results.get("seen").asDouble();
+    assertTrue(seen >= 0 && seen <= 1, "share of known lines " + seen);
+    assertEquals(seen > 0.01, outcome.err().contains("not held out"), outcome.err());
     assertEquals(2, results.get("lengths").size());
     JsonNode longest = results.get("lengths").get(1);
     assertEquals(256, longest.get("tokens").asInt());
     assertEquals(6, longest.get("positions").asInt());
+<<<<<<< HEAD
     assertEquals(6, longest.get("methods").size());
+=======
+    assertEquals(
+        7, longest.get("methods").size(), "baselines at the bytes of BUDGETED, and at 0.4");
+>>>>>>> refs/heads/quality
     for (JsonNode method : longest.get("methods")) {
       for (String key :
           List.of(

@@ -50,6 +50,7 @@ public final class AttentionLab implements AutoCloseable {
   private final PagedKvCache cache;
   private final StepInputs inputs;
   private final List<GlobalLayer> layers;
+  private String basisText = "";
 
   /**
    * Opens a model.
@@ -179,6 +180,12 @@ public final class AttentionLab implements AutoCloseable {
                   return made;
                 });
     calibration.applyTo(storage());
+    basisText = calibration.source();
+  }
+
+  /** What text the bases of the sketches were made from; empty without bases. */
+  public String basisText() {
+    return basisText;
   }
 
   /** Tokens that begin every text, as BOS. */

@@ -11,11 +11,20 @@ import org.jspecify.annotations.Nullable;
  * @param model file name
  * @param backend what computed
  * @param sketched whether the cache had sketches; without, BUDGETED and VERIFIED read everything
+ * @param basisText what text the bases of the sketches were made from; empty without bases
+ * @param seen share of the lines of the evaluated text that the bundled calibration text has too;
+ *     what was measured on these is not held out if the bases were made from it
  * @param lengths one entry for each length of text
  * @param tasks one entry for each task and length
  */
 public record AttentionResults(
-    String model, String backend, boolean sketched, List<OfLength> lengths, List<OfTask> tasks) {
+    String model,
+    String backend,
+    boolean sketched,
+    String basisText,
+    double seen,
+    List<OfLength> lengths,
+    List<OfTask> tasks) {
 
   /**
    * One length of text.

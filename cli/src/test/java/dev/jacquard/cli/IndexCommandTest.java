@@ -7,8 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.repository.Repository;
+import dev.jacquard.repository.RepositoryReader;
+import dev.jacquard.repository.SkippedPath;
+import dev.jacquard.session.Jacquard;
+import dev.jacquard.session.Model;
+import dev.jacquard.session.ModelOptions;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -171,5 +179,28 @@ class IndexCommandTest {
     assertEquals(ExitCode.FAILED, outcome.code());
     assertTrue(outcome.err().contains("cannot be used as a store"), outcome.err());
     assertFalse(outcome.err().contains("\tat "), outcome.err());
+  }
+
+  @Test
+  void whatIsEditedWhileTheFolderIsReadIsSkippedWithTheReason() throws IOException {
+    Repository repository =
+        new RepositoryReader(1 << 20).read(folder, (file, text, done, total) -> {});
+    Files.writeString(folder.resolve("notes.txt"), "Other notes.\n");
+    Terminal terminal =
+        Terminal.of(
+            InputStream.nullInputStream(),
+            OutputStream.nullOutputStream(),
+            OutputStream.nullOutputStream());
+    try (Model model = Jacquard.open(Path.of(MODEL), ModelOptions.DEFAULT.withThreads(1))) {
+      Indexing indexing = new Indexing(model, model.store(store, 1 << 30), repository, terminal);
+      indexing.run();
+      assertEquals(3, indexing.computed());
+      SkippedPath skipped =
+          indexing.skipped().stream()
+              .filter(path -> path.path().equals("notes.txt"))
+              .findFirst()
+              .orElseThrow();
+      assertTrue(skipped.reason().contains("was edited"), skipped.reason());
+    }
   }
 }

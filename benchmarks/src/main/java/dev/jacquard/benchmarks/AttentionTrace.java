@@ -237,7 +237,7 @@ public final class AttentionTrace implements Callable<Integer> {
     return timed;
   }
 
-  static double median(double[] samples) {
+  private static double median(double[] samples) {
     double[] sorted = samples.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];

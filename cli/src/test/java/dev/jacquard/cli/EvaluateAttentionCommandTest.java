@@ -67,12 +67,8 @@ class EvaluateAttentionCommandTest {
     JsonNode longest = results.get("lengths").get(1);
     assertEquals(256, longest.get("tokens").asInt());
     assertEquals(6, longest.get("positions").asInt());
-<<<<<<< HEAD
-    assertEquals(6, longest.get("methods").size());
-=======
     assertEquals(
-        7, longest.get("methods").size(), "baselines at the bytes of BUDGETED, and at 0.4");
->>>>>>> refs/heads/quality
+        8, longest.get("methods").size(), "baselines at the bytes of BUDGETED, and at 0.4");
     for (JsonNode method : longest.get("methods")) {
       for (String key :
           List.of(

@@ -174,8 +174,7 @@ final class BlockAttention implements Stage, WorkerPool.Task {
       }
       boolean probe = BlockSelection.probe(row - firstRow, slice.rows());
       // A probe also looks whether the means of closed pages are numbers.
-      long sketches =
-          probe ? rowSeen * QuantizedKv.sketchBytes(keySize) + closed * Short.BYTES : 0;
+      long sketches = probe ? rowSeen * QuantizedKv.sketchBytes(keySize) + closed * Short.BYTES : 0;
       long bytes = sketches + rowFine * token;
       step.report().row(row).addReading(bytes, rowSeen * token, rowFine, 0, 0);
     }

@@ -123,7 +123,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
       }
       if (values.length < BLOCK * valueStride) {
         values = new float[BLOCK * valueStride];
-        codes = new byte[BLOCK * valueStride];
+        codes = new byte[BLOCK * valueStride + Long.BYTES]; // the narrowest vectors read past it
         halves = new short[BLOCK * valueStride / QuantizedKv.GROUP];
         scales = new float[BLOCK * valueStride / QuantizedKv.GROUP];
       }

@@ -52,10 +52,12 @@ final class BudgetedSelection implements WorkerPool.Task {
     final int[] forced = new int[SelectionRow.CHUNK_TOKENS];
     final char[] byRule = new char[SelectionRow.CHUNK_ENTRIES];
 
-    /** Entries of a chunk with tokens that are not read in 8 bits, and those with some that are. */
-    final int[] left = new int[SelectionRow.CHUNK_ENTRIES];
+    /** Of each entry of a chunk: whether it has tokens that are not read in 8 bits. */
+    final boolean[] rest = new boolean[SelectionRow.CHUNK_ENTRIES];
 
+    /** Entries with such tokens, and others that are read by their weight. */
     final int[] mixed = new int[SelectionRow.CHUNK_ENTRIES];
+
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
     final float[] page = new float[PAGE_TOKENS];
     final float[] pages = new float[SelectionRow.CHUNK_ENTRIES];
@@ -505,42 +507,40 @@ final class BudgetedSelection implements WorkerPool.Task {
       SelectionKernels.keep(sums, h * stride + first * PAGE_TOKENS, threshold[h], fine, first, end);
     }
     int mixed = 0;
-    int left = 0;
     for (int e = first; e < end; e++) {
-      if ((row.visible(e) & ~fine[e]) != 0) {
-        s.left[left++] = e - first;
-        if (fine[e] != s.byRule[e - first]) {
-          s.mixed[mixed++] = e - first;
-        }
+      boolean rest = (row.visible(e) & ~fine[e]) != 0;
+      s.rest[e - first] = rest;
+      if (rest && fine[e] != s.byRule[e - first]) {
+        s.mixed[mixed++] = e - first;
       }
     }
     for (int h = 0; h < row.groupHeads(); h++) {
-      weighMeans(slice, firstHead + h, h, chunk, left, mixed, s);
+      weighMeans(slice, firstHead + h, h, chunk, mixed, s);
     }
-    for (int i = 0; !everyMean && i < left; i++) {
-      leaveIfLight(slice, kvHead, first + s.left[i]);
+    for (int e = first; e < end; e++) {
+      boolean read = s.rest[e - first] && (everyMean || isRead(slice, kvHead, e));
+      for (int h = 0; h < row.groupHeads(); h++) {
+        int i = h * row.entries() + e;
+        slice.far()[i] = read ? Math.max(slice.far()[i], Float.MIN_VALUE) : 0;
+      }
     }
   }
 
-  /** Leaves out the rest of a page that is light for all heads, unless its mean is no number. */
-  private void leaveIfLight(PageSelection.Slice slice, int kvHead, int entry) {
-    float[] far = slice.far();
+  /** Whether the rest of a page is heavy for some head, or its mean is no number. */
+  private boolean isRead(PageSelection.Slice slice, int kvHead, int entry) {
+    boolean heavy = false;
     for (int h = 0; h < row.groupHeads(); h++) {
-      if (!(far[h * row.entries() + entry] < limit[kvHead * row.groupHeads() + h])) {
-        return;
-      }
+      float far = slice.far()[h * row.entries() + entry];
+      heavy |= !(far < limit[kvHead * row.groupHeads() + h]);
     }
-    if (Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE))) {
-      return;
-    }
-    for (int h = 0; h < row.groupHeads(); h++) {
-      far[h * row.entries() + entry] = 0;
-    }
+    return heavy
+        || (row.kv().anyMeanIsNoNumber()
+            && Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE)));
   }
 
   /** What is not read in 8 bits: the sums of whole pages, and anew where a token was taken out. */
   private void weighMeans(
-      PageSelection.Slice slice, int head, int h, int chunk, int left, int mixed, Scratch s) {
+      PageSelection.Slice slice, int head, int h, int chunk, int mixed, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     float largest = maximum[head];
     float log = chunkLog[head * row.chunks() + chunk];
@@ -557,9 +557,9 @@ final class BudgetedSelection implements WorkerPool.Task {
     }
     float[] far = slice.far();
     int to = h * row.entries() + first;
-    for (int i = 0; i < left; i++) {
-      int e = s.left[i];
-      far[to + e] = Math.max(pageSums[from + e] * factor, Float.MIN_VALUE);
+    int count = row.chunkEnd(chunk) - first;
+    for (int i = 0; i < count; i++) {
+      far[to + i] = pageSums[from + i] * factor;
     }
   }
 

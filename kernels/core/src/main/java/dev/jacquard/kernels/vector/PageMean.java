@@ -68,6 +68,9 @@ final class PageMean {
     short half = QuantizedKv.scale((float) largest);
     memory.set(Q8KvStorage.HALF, numbers, half);
     float scale = Float.float16ToFloat(half);
+    if (Float.isNaN(scale)) {
+      kv.meanIsNoNumber();
+    }
     for (int c = 0; c < size; c++) {
       int code = QuantizedKv.code((float) mean[c], scale);
       codes[c] = (byte) code;

@@ -93,6 +93,7 @@ final class Q8KvStorage extends SlabKvStorage {
 
   private final long[] slabBytes;
   private final SketchEncoder[] @Nullable [] encoders;
+  private volatile boolean anyMeanIsNoNumber;
 
   Q8KvStorage(KvSpec spec) {
     super(spec, KvFormat.Q8, pageBytes(spec), 2);
@@ -326,5 +327,15 @@ final class Q8KvStorage extends SlabKvStorage {
       throw new IllegalStateException("layer " + layer + " is not sketched");
     }
     return ofHeads[head].basis();
+  }
+
+  /** Takes note that the scale of a page's mean is NaN. */
+  void meanIsNoNumber() {
+    anyMeanIsNoNumber = true;
+  }
+
+  /** Whether the mean of some page was ever no number: only then scales need to be looked at. */
+  boolean anyMeanIsNoNumber() {
+    return anyMeanIsNoNumber;
   }
 }

@@ -3,6 +3,7 @@ package dev.jacquard.kernels.vector;
 import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
 import static dev.jacquard.kernels.vector.Lanes.FLOAT;
 import static dev.jacquard.kernels.vector.Lanes.FLOATS;
+import static dev.jacquard.kernels.vector.Lanes.SHORT;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
@@ -21,11 +22,19 @@ final class SelectionKernels {
 
   /** The largest of some sums. */
   static short largest(short[] sums, int at, int count) {
-    ShortVector largest = ShortVector.broadcast(SUMS, Short.MIN_VALUE);
-    for (int i = at; i < at + count; i += FLOATS) {
-      largest = largest.max(ShortVector.fromArray(SUMS, sums, i));
+    ShortVector a = ShortVector.broadcast(SHORT, Short.MIN_VALUE);
+    ShortVector b = a;
+    int end = at + count;
+    int i = at;
+    for (; i + 2 * SHORT.length() <= end; i += 2 * SHORT.length()) {
+      a = a.max(ShortVector.fromArray(SHORT, sums, i));
+      b = b.max(ShortVector.fromArray(SHORT, sums, i + SHORT.length()));
     }
-    return largest.reduceLanes(VectorOperators.MAX);
+    int largest = a.max(b).reduceLanes(VectorOperators.MAX);
+    for (; i < end; i++) {
+      largest = Math.max(largest, sums[i]);
+    }
+    return (short) largest;
   }
 
   /** Sets the bits of tokens with {@code threshold} steps or more. */

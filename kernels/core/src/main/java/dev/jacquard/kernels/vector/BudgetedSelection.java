@@ -376,7 +376,7 @@ final class BudgetedSelection implements WorkerPool.Task {
     int whole = Math.max(1, (count + PAGE_TOKENS - 1) / PAGE_TOKENS) * PAGE_TOKENS;
     if (count > 0) {
       s.exact.ask(row, firstHead, row.groupHeads());
-      s.forced.locateKeys(row, kvHead);
+      s.forced.locate(row.kv(), row.view(), row.layer(), kvHead, false);
       s.exact.score(row, s.forced, s.exactScores, 0, SelectionRow.CHUNK_TOKENS);
     }
     for (int h = 0; h < row.groupHeads(); h++) {

@@ -200,12 +200,17 @@ final class CertifiedSelection implements WorkerPool.Task {
             groups[item].openLength = s.diameter.openLength(row, item);
           } else {
             int chunk = item - row.kvHeads();
-            score(chunk / row.chunks(), chunk % row.chunks(), workspace.scratch(thread), s);
+            score(chunk / row.chunks(), chunk(chunk), workspace.scratch(thread), s);
           }
         }
-        case TIERS -> mark(item / row.chunks(), item % row.chunks(), s);
+        case TIERS -> mark(item / row.chunks(), chunk(item), s);
       }
     }
+  }
+
+  /** The chunk of an item: in the order of {@link ListAttention}, whose cores then have it. */
+  private int chunk(int item) {
+    return row.chunks() - 1 - item % row.chunks();
   }
 
   private void score(int kvHead, int chunk, AttentionWorkspace.Scratch buffers, Scratch s) {

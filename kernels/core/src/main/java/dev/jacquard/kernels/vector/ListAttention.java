@@ -260,7 +260,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
     clear(part, at);
     if (s.list.size() > 0) {
-      s.list.locate(s.row, kvHead);
+      s.list.locate(s.row.kv(), s.row.view(), op.layer(), kvHead, true);
       weigh(slice, s, part, at);
       addFine(fine, s, part, at);
       addCoarse(fine, s, part, at);

@@ -7,21 +7,17 @@ import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.vector.Q8KvStorage.Part;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
  * Single tokens of a view, where their keys and values lie, and the scales of keys. Buffers of one
  * thread.
  *
- * <p>{@link #locate} reads a byte of every line that the tokens lie in. Their misses then overlap,
- * while kernels would take one token's after the other's. Pages are remembered by number: storing a
- * segment into an array can make the collector's barrier a fence, which ends the overlap.
+ * <p>Pages are remembered by number: storing a segment into an array can make the collector's
+ * barrier a fence, which would end the overlap of {@link ReadAhead}.
  */
 final class ListedTokens {
-  /** Bytes of a line of the caches. */
-  private static final int LINE = 64;
-
+  private final ReadAhead ahead = new ReadAhead();
   private int size;
   private int[] tokens = {};
   private int[] pages = {};
@@ -29,14 +25,8 @@ final class ListedTokens {
   private long[] values = {};
   private long[] keyScalesAt = {};
   private long[] valueScalesAt = {};
-  private long[] lines = {};
-  private int lineCount;
   private float[] keyScales = {};
   private int keyGroups;
-
-  /** What was touched, so that touching it is not dropped. */
-  @SuppressWarnings("UnusedVariable") // writing it is what it is for
-  private int touched;
 
   /** Forgets all tokens. */
   void clear() {
@@ -88,17 +78,12 @@ final class ListedTokens {
     return valueScalesAt[i];
   }
 
-  /** Finds the keys of all tokens, and reads their scales. */
-  void locateKeys(SelectionRow row, int kvHead) {
-    locate(row.kv(), row.view(), row.layer(), kvHead, false);
-  }
-
-  /** The same for keys and values. */
-  void locate(SelectionRow row, int kvHead) {
-    locate(row.kv(), row.view(), row.layer(), kvHead, true);
-  }
-
-  private void locate(Q8KvStorage kv, KvView view, int layer, int kvHead, boolean both) {
+  /**
+   * Finds all tokens, reads their keys' scales and touches what kernels will read.
+   *
+   * @param both whether values will be read, too
+   */
+  void locate(Q8KvStorage kv, KvView view, int layer, int kvHead, boolean both) {
     KvSpec.Layer shape = kv.spec().layers().get(layer);
     int keySize = shape.keySize();
     int planes = 2 * Q8KvStorage.plane(shape.valueSize());
@@ -106,7 +91,6 @@ final class ListedTokens {
     int valueGroups = QuantizedKv.groups(shape.valueSize());
     reserve(keySize + planes);
     int from = 0;
-    lineCount = 0;
     for (int i = 0; i < size; ) {
       int entry = tokens[i] / PAGE_TOKENS;
       int page = view.page(entry);
@@ -126,11 +110,11 @@ final class ListedTokens {
         values[i] = valueAt + (long) offset * planes;
         keyScalesAt[i] = keyScaleAt + (long) Short.BYTES * keyGroups * offset;
         valueScalesAt[i] = valueScaleAt + (long) Short.BYTES * valueGroups * offset;
-        addLines(keys[i], keySize);
-        lines[lineCount++] = keyScalesAt[i];
+        ahead.add(keys[i], keySize);
+        ahead.add(keyScalesAt[i], Short.BYTES);
         if (both) {
-          addLines(values[i], planes);
-          lines[lineCount++] = valueScalesAt[i];
+          ahead.add(values[i], planes);
+          ahead.add(valueScalesAt[i], Short.BYTES);
         }
       }
     }
@@ -140,27 +124,12 @@ final class ListedTokens {
     repeatLast();
   }
 
-  private void addLines(long at, int bytes) {
-    for (int i = 0; i < bytes; i += LINE) {
-      lines[lineCount++] = at + i;
-    }
-  }
-
   /** Touches the lines that were found, and reads scales of keys that lie in one segment. */
   private void read(MemorySegment memory, int from, int to) {
-    touched = touch(memory, lines, lineCount);
-    lineCount = 0;
+    ahead.touch(memory);
     for (int i = from; i < to; i++) {
       toFloats(memory, keyScalesAt[i], keyGroups, keyScales, i * keyGroups);
     }
-  }
-
-  private static int touch(MemorySegment memory, long[] lines, int count) {
-    int sum = 0;
-    for (int i = 0; i < count; i++) {
-      sum += memory.get(ValueLayout.JAVA_BYTE, lines[i]);
-    }
-    return sum;
   }
 
   /** Reads scales; four at a time, since a long is checked against the end of memory once. */
@@ -197,9 +166,7 @@ final class ListedTokens {
       keyScalesAt = new long[2 * count];
       valueScalesAt = new long[2 * count];
     }
-    if (lines.length < count * (tokenBytes / LINE + 4)) {
-      lines = new long[2 * count * (tokenBytes / LINE + 4)];
-    }
+    ahead.reserve(count * (tokenBytes / ReadAhead.LINE + 4));
     if (keyScales.length < count * keyGroups) {
       keyScales = new float[2 * count * keyGroups];
     }

@@ -60,7 +60,7 @@ final class SampleAudit {
       int token = slice.sampleToken()[i];
       list.add(token / PAGE_TOKENS, 1 << token % PAGE_TOKENS);
     }
-    list.locateKeys(row, kvHead);
+    list.locate(row.kv(), row.view(), row.layer(), kvHead, false);
     exact.ask(row, slice.firstHead() + h, 1);
     exact.score(row, list, scores, 0, n);
     double share = Math.exp(slice.sampledLog()[h] - (double) log);

@@ -19,6 +19,10 @@ final class TierReader {
   /** Rows that are added together: they stay in the first-level cache. */
   private static final int ROWS = 64;
 
+  /** Entries whose lines are read ahead: they stay in the first-level cache, too. */
+  private static final int AHEAD = 16;
+
+  private final ReadAhead ahead = new ReadAhead();
   private final float[] chains = new float[VectorMath.EXP_CHAINS];
 
   /** The token of each row, in the order of its slice's scores. */
@@ -81,6 +85,9 @@ final class TierReader {
     rows = 0;
     means = 0;
     for (int e = first; e < end; e++) {
+      if ((e - first) % AHEAD == 0) {
+        readAhead(row, slice, kvHead, e, Math.min(end, e + AHEAD));
+      }
       int seen = row.visible(e);
       int fine = slice.fine()[e] & seen;
       int coarse = slice.coarse()[e] & seen & ~fine;
@@ -96,6 +103,32 @@ final class TierReader {
       part[at + heads * stride + h] = maxima[h];
       part[at + heads * (stride + 1) + h] = total[h];
     }
+  }
+
+  /** Touches what {@link #take} will jump to. */
+  private void readAhead(
+      SelectionRow row, PageSelection.Slice slice, int kvHead, int first, int end) {
+    Q8KvStorage kv = row.kv();
+    int plane = Q8KvStorage.plane(row.valueSize());
+    int scaleBytes = Short.BYTES * QuantizedKv.groups(row.valueSize());
+    ahead.reserve(AHEAD * PAGE_TOKENS * (2 * plane / ReadAhead.LINE + 3));
+    MemorySegment memory = kv.memory(row.layer(), row.view().page(first));
+    for (int e = first; e < end; e++) {
+      int page = row.view().page(e);
+      if (kv.memory(row.layer(), page) != memory) {
+        ahead.touch(memory);
+        memory = kv.memory(row.layer(), page);
+      }
+      long planes = kv.offset(Part.VALUES, row.layer(), page, kvHead);
+      long scalesAt = kv.offset(Part.VALUE_SCALES, row.layer(), page, kvHead);
+      int fine = slice.fine()[e];
+      for (int rest = (fine | slice.coarse()[e]); rest != 0; rest &= rest - 1) {
+        int t = Integer.numberOfTrailingZeros(rest);
+        ahead.add(planes + 2L * plane * t, (fine >> t & 1) != 0 ? 2 * plane : plane);
+        ahead.add(scalesAt + (long) scaleBytes * t, scaleBytes);
+      }
+    }
+    ahead.touch(memory);
   }
 
   /** What weights are relative to: what the page means' are, or the largest of the chunk. */

@@ -62,7 +62,7 @@ final class SampleAudit {
     }
     list.locate(row.kv(), row.view(), row.layer(), kvHead, false);
     exact.ask(row, slice.firstHead() + h, 1);
-    exact.score(row, list, scores, 0, n);
+    exact.score(row, list, scores, 0, scores.length);
     double share = Math.exp(slice.sampledLog()[h] - (double) log);
     double lack = 0;
     double largest = 0;
@@ -102,7 +102,7 @@ final class SampleAudit {
 
   private void reserve(int n, int size) {
     if (scores.length < n) {
-      scores = new float[n];
+      scores = new float[(n + 15) / 16 * 16];
     }
     if (value.length < size) {
       value = new float[size];

@@ -244,6 +244,9 @@ final class TokenKernels {
    * {@link #multiply2x4} of keys as they are stored, with the same bits as if they had been
    * expanded. For sizes that are a multiple of {@link #CHAINS}, where {@link #multipliesCodes}.
    *
+   * <p>Chains of the two tokens stand side by side, and {@code stride} behind those of the query
+   * before.
+   *
    * @param first offset of the codes of a token
    * @param scales of the first token at {@code scales[scale …]}, of the second {@code groups}
    *     behind
@@ -260,7 +263,8 @@ final class TokenKernels {
       int query,
       int size,
       float[] chains,
-      int to) {
+      int to,
+      int stride) {
     for (int lane = 0; lane < CHAINS; lane += FLOATS) {
       FloatVector s00 = FloatVector.zero(FLOAT);
       FloatVector s01 = FloatVector.zero(FLOAT);
@@ -297,13 +301,16 @@ final class TokenKernels {
       }
       int c = to + lane;
       s00.intoArray(chains, c);
-      s01.intoArray(chains, c + CHAINS);
-      s02.intoArray(chains, c + 2 * CHAINS);
-      s03.intoArray(chains, c + 3 * CHAINS);
-      s10.intoArray(chains, c + 4 * CHAINS);
-      s11.intoArray(chains, c + 5 * CHAINS);
-      s12.intoArray(chains, c + 6 * CHAINS);
-      s13.intoArray(chains, c + 7 * CHAINS);
+      s10.intoArray(chains, c + CHAINS);
+      c += stride;
+      s01.intoArray(chains, c);
+      s11.intoArray(chains, c + CHAINS);
+      c += stride;
+      s02.intoArray(chains, c);
+      s12.intoArray(chains, c + CHAINS);
+      c += stride;
+      s03.intoArray(chains, c);
+      s13.intoArray(chains, c + CHAINS);
     }
   }
 

@@ -52,7 +52,8 @@ final class TokenScores {
 
   /**
    * Scores of tokens whose keys were located, of the row of {@link #ask}: head h of token i to
-   * {@code target[to + h · stride + i]}.
+   * {@code target[to + h · stride + i]}. Up to 15 numbers behind a head's last one may be written:
+   * {@code stride} is a multiple of 16.
    */
   void score(SelectionRow row, ListedTokens list, float[] target, int to, int stride) {
     boolean direct = heads >= 4 && keySize == padded && TokenKernels.multipliesCodes();
@@ -97,9 +98,14 @@ final class TokenScores {
             h * padded,
             padded,
             chains,
-            t * 4 * TokenKernels.CHAINS);
+            t * TokenKernels.CHAINS,
+            BLOCK * TokenKernels.CHAINS);
       }
-      sumFour(h, tokens, target, to, stride);
+      // Whole blocks are summed at once; what stands behind the last token is nobody's.
+      for (int j = 0; j < 4; j++) {
+        int rows = j * BLOCK * TokenKernels.CHAINS;
+        TokenKernels.sum16(chains, rows, BLOCK, target, to + (h + j) * stride);
+      }
     }
   }
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
  */
 class ListedTokensTest {
   /** So many heads that a slab has no more than four pages. */
-  private static final KvSpec SPEC = new KvSpec(List.of(new KvSpec.Layer(300, 256, 72, 0)));
+  private static final KvSpec SPEC = new KvSpec(List.of(new KvSpec.Layer(450, 256, 72, 0)));
 
   private static final int[] PAGES = {5, 1, 2, 7, 0};
   private static final int[] BITS = {0x8001, 0x0100, 0xffff, 0x0004, 0x0660};
@@ -50,8 +50,8 @@ class ListedTokensTest {
 
   private static void fill(Q8KvStorage kv) {
     Random random = new Random(1);
-    float[] keys = new float[300 * 256];
-    float[] values = new float[300 * 72];
+    float[] keys = new float[450 * 256];
+    float[] values = new float[450 * 72];
     for (int page : PAGES) {
       for (int token = 0; token < PAGE_TOKENS; token++) {
         for (int i = 0; i < 256; i++) {

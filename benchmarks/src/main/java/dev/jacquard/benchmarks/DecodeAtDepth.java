@@ -1,8 +1,5 @@
 package dev.jacquard.benchmarks;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import dev.jacquard.attention.KvSequence;
 import dev.jacquard.attention.PagedKvCache;
 import dev.jacquard.calibration.Calibration;
@@ -23,7 +20,6 @@ import dev.jacquard.kernels.SketchBasis;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.modelfile.GgufFile;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,6 +30,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -72,17 +69,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
   @Parameters(description = "The model.")
   private Path model = Path.of("");
 
-  @Option(
-      names = {"-f", "--trace"},
-      required = true,
-      description = "What 'jacquard evaluate attention --record' wrote.")
-  private Path trace = Path.of("");
-
-  @Option(
-      names = "--trace-model",
-      required = true,
-      description = "The model that the trace is of, for the bases of its sketches.")
-  private Path traceModel = Path.of("");
+  @Mixin private final TraceFlags flags = new TraceFlags();
 
   @Option(
       names = {"-d", "--depths"},
@@ -90,12 +77,6 @@ public final class DecodeAtDepth implements Callable<Integer> {
       defaultValue = "8192,32768,131072",
       description = "Cached tokens (default: ${DEFAULT-VALUE}).")
   private List<Integer> depths = List.of();
-
-  @Option(
-      names = {"-t", "--threads"},
-      defaultValue = "2",
-      description = "Threads (default: ${DEFAULT-VALUE}).")
-  private int threads;
 
   @Option(
       names = {"-n", "--tokens"},
@@ -115,13 +96,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private List<Integer> peerDepths = List.of();
 
-  @Option(
-      names = {"-o", "--output"},
-      defaultValue = "docs/performance/attention-decode.json",
-      description = "JSON file (default: ${DEFAULT-VALUE}).")
-  private Path output = Path.of("");
-
-  private final ObjectMapper json = new ObjectMapper();
+  @Mixin private final JsonOutput output = new JsonOutput("attention-decode.json");
 
   /** Runs the command. */
   public static void main(String[] args) {
@@ -131,11 +106,11 @@ public final class DecodeAtDepth implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     List<Row> rows = new ArrayList<>();
-    Calibration bases = AttentionTrace.bases(traceModel);
+    Calibration bases = flags.bases();
     try (GgufFile file = GgufFile.open(model);
-        Trace heads = Trace.open(trace)) {
+        Trace heads = flags.open()) {
       Program program = StepBenchmark.program(file);
-      try (Backend backend = Backends.open("vector", new BackendOptions(threads));
+      try (Backend backend = Backends.open("vector", new BackendOptions(flags.threads()));
           Executable executable = backend.compile(program, CompileOptions.of(512, 1))) {
         for (int depth : depths) {
           measure(backend, executable, program, heads, bases, depth, rows);
@@ -145,16 +120,13 @@ public final class DecodeAtDepth implements Callable<Integer> {
         }
       }
     }
-    Files.createDirectories(output.toAbsolutePath().getParent());
-    json.enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(
-            output.toFile(),
-            new Result(
-                Machine.current(),
-                String.valueOf(model.getFileName()),
-                String.valueOf(trace.getFileName()),
-                threads,
-                rows));
+    output.write(
+        new Result(
+            Machine.current(),
+            String.valueOf(model.getFileName()),
+            flags.traceName(),
+            flags.threads(),
+            rows));
     return 0;
   }
 
@@ -234,7 +206,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
 
   /** What BUDGETED chooses for the recorded queries at that length. */
   private Choices choices(Trace heads, Calibration bases, int depth) {
-    try (TraceReplay replay = new TraceReplay(heads, depth, "vector", threads, bases)) {
+    try (TraceReplay replay = new TraceReplay(heads, depth, "vector", flags.threads(), bases)) {
       char[][][] masks = new char[replay.queries()][heads.layers().size()][];
       for (int q = 0; q < masks.length; q++) {
         char[][] ofQuery = masks[q];
@@ -276,8 +248,7 @@ public final class DecodeAtDepth implements Callable<Integer> {
         dense += executable.attention().row(0).bytesDense();
       }
     }
-    Arrays.sort(nanoseconds);
-    return new Timed(nanoseconds[tokens / 2] * 1e-6, read / (double) dense);
+    return new Timed(Median.of(nanoseconds) * 1e-6, read / (double) dense);
   }
 
   private static Executable.@Nullable Observer observer(
@@ -311,32 +282,10 @@ public final class DecodeAtDepth implements Callable<Integer> {
 
   /** Tokens per second. */
   private double peer(Path program, int depth) throws IOException, InterruptedException {
-    List<String> command =
-        List.of(
-            program.toString(),
-            "-o",
-            "json",
-            "-m",
-            model.toString(),
-            "-t",
-            "" + threads,
-            "-p",
-            "0",
-            "-n",
-            "8",
-            "-r",
-            "1",
-            "-d",
-            "" + depth,
-            "-fa",
-            "1");
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    byte[] out = process.getInputStream().readAllBytes();
-    if (process.waitFor() != 0) {
-      throw new IOException(String.join(" ", command) + " failed; run it by hand to see why");
-    }
-    JsonNode tests = json.readTree(out);
-    return tests.get(0).get("avg_ts").asDouble();
+    return JsonCommand.run(
+            JsonCommand.llamaBench(program), model, flags.threads(), 0, 8, 1, "" + depth)
+        .get(0)
+        .get("avg_ts")
+        .asDouble();
   }
 }

@@ -116,9 +116,8 @@ public final class AttentionPrefill implements Callable<Integer> {
     classes.add(Exactness.DENSE);
     coverages.forEach(c -> classes.add(new Exactness.Budgeted(0.8, c)));
     int end = heads.queries();
-    try (TraceReplay replay = new TraceReplay(heads, length, "vector", flags.threads(), bases)) {
-      try (TraceReplay reference =
-          new TraceReplay(heads, length, "reference", flags.threads(), bases)) {
+    try (Replay replay = Replay.of(heads, bases, length, "vector", flags.threads())) {
+      try (Replay reference = Replay.of(heads, bases, length, "reference", flags.threads())) {
         Rows checked = new Rows(Math.max(0, end - CHECKED_ROWS), end);
         ReplayTiming.check(replay, reference, classes, checked, BLOCK_BOUND);
       }

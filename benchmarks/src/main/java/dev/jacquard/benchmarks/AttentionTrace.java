@@ -95,9 +95,8 @@ public final class AttentionTrace implements Callable<Integer> {
   private void measure(Trace heads, int length, Calibration bases, List<Row> rows) {
     List<Rows> steps =
         IntStream.range(0, heads.queries()).mapToObj(q -> new Rows(q, q + 1)).toList();
-    try (TraceReplay replay = new TraceReplay(heads, length, "vector", flags.threads(), bases)) {
-      try (TraceReplay reference =
-          new TraceReplay(heads, length, "reference", flags.threads(), bases)) {
+    try (Replay replay = Replay.of(heads, bases, length, "vector", flags.threads())) {
+      try (Replay reference = Replay.of(heads, bases, length, "reference", flags.threads())) {
         ReplayTiming.check(replay, reference, CLASSES, steps.getLast(), CLASS_BOUND);
       }
       List<ReplayTiming> timings = ReplayTiming.of(replay, CLASSES, steps, rounds);

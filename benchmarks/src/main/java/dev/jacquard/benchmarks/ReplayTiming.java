@@ -39,7 +39,7 @@ record ReplayTiming(
       attend = new double[steps];
     }
 
-    void time(TraceReplay replay, int step, Rows rows, boolean first) {
+    void time(Replay replay, int step, Rows rows, boolean first) {
       AttentionWatch watch = new AttentionWatch();
       replay.step(rows.first, rows.end, exactness, watch);
       if (first || watch.select() + watch.attend() < select[step] + attend[step]) {
@@ -48,7 +48,7 @@ record ReplayTiming(
       }
     }
 
-    float[] compare(TraceReplay replay, Rows rows, float[] dense) {
+    float[] compare(Replay replay, Rows rows, float[] dense) {
       replay.step(rows.first, rows.end, exactness, null);
       float[] result = replay.results(rows.count());
       Difference.add(error, result, dense.length == 0 ? result : dense);
@@ -83,7 +83,7 @@ record ReplayTiming(
    *     read may fall on either side of it
    */
   static void check(
-      TraceReplay replay, TraceReplay reference, List<Exactness> classes, Rows rows, double bound) {
+      Replay replay, Replay reference, List<Exactness> classes, Rows rows, double bound) {
     for (Exactness exactness : classes) {
       replay.step(rows.first, rows.end, exactness, null);
       reference.step(rows.first, rows.end, exactness, null);
@@ -100,7 +100,7 @@ record ReplayTiming(
    * that is not timed compares them.
    */
   static List<ReplayTiming> of(
-      TraceReplay replay, List<Exactness> classes, List<Rows> steps, int rounds) {
+      Replay replay, List<Exactness> classes, List<Rows> steps, int rounds) {
     List<Turns> turns = classes.stream().map(c -> new Turns(c, steps.size())).toList();
     for (Rows rows : steps) {
       float[] dense = {};

@@ -1,19 +1,17 @@
 package dev.jacquard.benchmarks;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import dev.jacquard.benchmarks.ReplayTiming.Rows;
 import dev.jacquard.calibration.Calibration;
 import dev.jacquard.evaluation.attention.Trace;
-import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Exactness;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -26,8 +24,6 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     description = "Times attention of a prompt's rows over the heads of a trace; writes JSON.")
 public final class AttentionPrefill implements Callable<Integer> {
-  private static final double DENSE_BOUND = 1e-8;
-
   /** A page at the border of what is kept may fall on either side of it. */
   private static final double BLOCK_BOUND = 1e-3;
 
@@ -61,20 +57,9 @@ public final class AttentionPrefill implements Callable<Integer> {
       double nmse) {}
 
   /** The whole result. */
-  record Result(
-      Machine machine, String trace, int layers, int heads, int threads, List<Row> results) {}
+  record Result(@JsonUnwrapped TraceFlags.Header header, List<Row> results) {}
 
-  @Option(
-      names = {"-f", "--trace"},
-      required = true,
-      description = "What 'jacquard evaluate attention --record --last 512' wrote.")
-  private Path trace = Path.of("");
-
-  @Option(
-      names = {"-m", "--model"},
-      required = true,
-      description = "Its model, for the bases of sketches ('jacquard calibrate -m MODEL').")
-  private Path model = Path.of("");
+  @Mixin private final TraceFlags flags = new TraceFlags();
 
   @Option(
       names = {"-n", "--lengths"},
@@ -88,8 +73,8 @@ public final class AttentionPrefill implements Callable<Integer> {
       split = ",",
       defaultValue = "64,512",
       description =
-          "Rows of a step, at most as many as queries were recorded (default: "
-              + "${DEFAULT-VALUE}).")
+          "Rows of a step, at most as many as queries were recorded, so --last 512 when recording"
+              + " (default: ${DEFAULT-VALUE}).")
   private List<Integer> rows = List.of();
 
   @Option(
@@ -100,23 +85,13 @@ public final class AttentionPrefill implements Callable<Integer> {
   private List<Double> coverages = List.of();
 
   @Option(
-      names = {"-t", "--threads"},
-      defaultValue = "2",
-      description = "Threads (default: ${DEFAULT-VALUE}).")
-  private int threads;
-
-  @Option(
       names = "--rounds",
       defaultValue = "5",
       description =
-          "Turns of each class, after one that is not counted (default: " + "${DEFAULT-VALUE}).")
+          "Turns of each class, after one that is not counted (default: ${DEFAULT-VALUE}).")
   private int rounds;
 
-  @Option(
-      names = {"-o", "--output"},
-      defaultValue = "docs/performance/attention-prefill.json",
-      description = "JSON file (default: ${DEFAULT-VALUE}).")
-  private Path output = Path.of("");
+  @Mixin private final JsonOutput output = new JsonOutput("attention-prefill.json");
 
   /** Runs the command. */
   public static void main(String[] args) {
@@ -125,128 +100,66 @@ public final class AttentionPrefill implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    List<Exactness> classes = new ArrayList<>();
-    classes.add(Exactness.DENSE);
-    coverages.forEach(c -> classes.add(new Exactness.Budgeted(0.8, c)));
     List<Row> results = new ArrayList<>();
-    Calibration bases = AttentionTrace.bases(model);
-    try (Trace heads = Trace.open(trace)) {
+    Calibration bases = flags.bases();
+    try (Trace heads = flags.open()) {
       for (int length : lengths) {
-        results.addAll(measure(heads, length, bases, classes));
+        measure(heads, length, bases, results);
       }
-      Files.createDirectories(output.toAbsolutePath().getParent());
-      new ObjectMapper()
-          .enable(SerializationFeature.INDENT_OUTPUT)
-          .writeValue(
-              output.toFile(),
-              new Result(
-                  Machine.current(),
-                  String.valueOf(trace.getFileName()),
-                  heads.layers().size(),
-                  heads.layers().getFirst().heads(),
-                  threads,
-                  results));
+      output.write(new Result(flags.header(heads), results));
     }
     return 0;
   }
 
-  private List<Row> measure(Trace heads, int length, Calibration bases, List<Exactness> classes) {
-    List<Row> results = new ArrayList<>();
-    try (TraceReplay replay = new TraceReplay(heads, length, "vector", threads, bases)) {
-      check(heads, length, bases, classes, replay);
+  private void measure(Trace heads, int length, Calibration bases, List<Row> results) {
+    List<Exactness> classes = new ArrayList<>();
+    classes.add(Exactness.DENSE);
+    coverages.forEach(c -> classes.add(new Exactness.Budgeted(0.8, c)));
+    int end = heads.queries();
+    try (Replay replay = Replay.of(heads, bases, length, "vector", flags.threads())) {
+      try (Replay reference = Replay.of(heads, bases, length, "reference", flags.threads())) {
+        Rows checked = new Rows(Math.max(0, end - CHECKED_ROWS), end);
+        ReplayTiming.check(replay, reference, classes, checked, BLOCK_BOUND);
+      }
       for (int count : rows) {
-        if (count < 1 || count > replay.queries()) {
+        if (count < 1 || count > end) {
           throw new IllegalArgumentException(
-              "%d rows: the trace has %d queries".formatted(count, replay.queries()));
+              "%d rows: the trace has %d queries".formatted(count, end));
         }
-        results.addAll(time(replay, length, count, classes));
-      }
-    }
-    return results;
-  }
-
-  private void check(
-      Trace heads, int length, Calibration bases, List<Exactness> classes, TraceReplay replay) {
-    try (TraceReplay reference = new TraceReplay(heads, length, "reference", threads, bases)) {
-      int end = reference.queries();
-      int checked = Math.min(CHECKED_ROWS, end);
-      for (Exactness exactness : classes) {
-        replay.step(end - checked, end, exactness, null);
-        reference.step(end - checked, end, exactness, null);
-        Difference.require(
-            name(exactness) + " at " + length,
-            replay.results(checked),
-            reference.results(checked),
-            exactness instanceof Exactness.Dense ? DENSE_BOUND : BLOCK_BOUND);
+        Rows step = new Rows(end - count, end);
+        add(
+            results,
+            length,
+            count,
+            classes,
+            ReplayTiming.of(replay, classes, List.of(step), rounds));
       }
     }
   }
 
-  private static String name(Exactness exactness) {
-    return switch (exactness) {
-      case Exactness.Budgeted(double _, double coverage) -> "BUDGETED, prompts " + coverage;
-      case Exactness.Dense _, Exactness.Certified _, Exactness.Verified _ ->
-          AttentionTrace.name(exactness);
-    };
-  }
-
-  private List<Row> time(TraceReplay replay, int length, int count, List<Exactness> classes) {
-    double[] select = new double[classes.size()];
-    double[] attend = new double[classes.size()];
-    double[] read = new double[classes.size()];
-    double[] fine = new double[classes.size()];
-    double[] nmse = new double[classes.size()];
-    float[] dense = {};
-    int first = replay.queries() - count;
-    for (int round = -1; round < rounds; round++) {
-      for (int c = 0; c < classes.size(); c++) {
-        AttentionWatch watch = new AttentionWatch();
-        replay.step(first, replay.queries(), classes.get(c), watch);
-        if (round >= 0) {
-          double both = (watch.select() + watch.attend()) / 1e3;
-          if (round == 0 || both < select[c] + attend[c]) {
-            select[c] = watch.select() / 1e3;
-            attend[c] = watch.attend() / 1e3;
-          }
-          continue;
-        }
-        float[] result = replay.results(count);
-        dense = c == 0 ? result : dense;
-        nmse[c] = Difference.nmse(result, dense);
-        double bytes = 0;
-        double tokens = 0;
-        for (int row = 0; row < count; row++) {
-          AttentionReport.Row report = replay.report(row);
-          read[c] += report.bytesRead();
-          bytes += report.bytesDense();
-          fine[c] += report.fine();
-          tokens += replay.visibleTokens(first + row);
-        }
-        read[c] /= bytes;
-        fine[c] /= tokens;
-      }
-    }
-    List<Row> results = new ArrayList<>();
-    double ofDense = 0;
+  private static void add(
+      List<Row> results,
+      int length,
+      int count,
+      List<Exactness> classes,
+      List<ReplayTiming> timings) {
     for (int c = 0; c < classes.size(); c++) {
-      double choice = select[c];
-      double attention = attend[c];
-      double both = choice + attention;
-      ofDense = c == 0 ? both : ofDense;
+      ReplayTiming t = timings.get(c);
       results.add(
           new Row(
               length,
               count,
-              name(classes.get(c)),
-              read[c],
-              fine[c],
-              choice,
-              attention,
-              both,
-              ofDense / both,
-              nmse[c]));
+              classes.get(c) instanceof Exactness.Budgeted(double _, double coverage)
+                  ? "BUDGETED, prompts " + coverage
+                  : "DENSE",
+              t.bytes(),
+              t.fine(),
+              t.selectMicroseconds(),
+              t.attendMicroseconds(),
+              t.microseconds(),
+              timings.getFirst().microseconds() / t.microseconds(),
+              t.nmse()));
       System.err.println(results.getLast());
     }
-    return results;
   }
 }

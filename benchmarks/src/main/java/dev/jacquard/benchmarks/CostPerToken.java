@@ -1,13 +1,9 @@
 package dev.jacquard.benchmarks;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.modelfile.GgufFile;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -19,6 +15,7 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -88,11 +85,7 @@ public final class CostPerToken implements Callable<Integer> {
       defaultValue = "2")
   private int seconds;
 
-  @Option(
-      names = {"-o", "--output"},
-      description = "JSON file (default: ${DEFAULT-VALUE}).",
-      defaultValue = "docs/performance/cost-per-token.json")
-  private Path output = Path.of("");
+  @Mixin private final JsonOutput output = new JsonOutput("cost-per-token.json");
 
   /** Runs the command. */
   public static void main(String[] args) {
@@ -105,10 +98,7 @@ public final class CostPerToken implements Callable<Integer> {
     for (RunResult result : new Runner(options()).run()) {
       rows.add(row(result));
     }
-    Files.createDirectories(output.toAbsolutePath().getParent());
-    new ObjectMapper()
-        .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(output.toFile(), new Table(Machine.current(), pricePerHour, rows));
+    output.write(new Table(Machine.current(), pricePerHour, rows));
     return 0;
   }
 

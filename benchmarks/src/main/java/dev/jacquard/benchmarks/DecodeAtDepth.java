@@ -1,53 +1,46 @@
 package dev.jacquard.benchmarks;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import dev.jacquard.attention.KvSequence;
-import dev.jacquard.attention.PagedKvCache;
 import dev.jacquard.calibration.Calibration;
 import dev.jacquard.evaluation.attention.Trace;
-import dev.jacquard.kernels.Backend;
-import dev.jacquard.kernels.BackendOptions;
-import dev.jacquard.kernels.Backends;
-import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Exactness;
-import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvFormat;
-import dev.jacquard.kernels.KvSpec;
-import dev.jacquard.kernels.KvStorage;
-import dev.jacquard.kernels.Op;
-import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
-import dev.jacquard.kernels.SketchBasis;
-import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.kernels.Slot;
 import dev.jacquard.modelfile.GgufFile;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /**
- * Decodes tokens of a model with random weights at given depths: DENSE over F16 and Q8, and
- * BUDGETED over Q8. Random weights attend like no trained model, so BUDGETED's own choice is
- * computed, and then replaced by one that recorded heads made at that length. The cache is filled
- * with random numbers instead of a prompt. A peer's {@code llama-bench} may run beside it.
+ * Decodes tokens of a model at given depths: DENSE over F16 and Q8, and BUDGETED over Q8. The
+ * weights are real in size only, and random weights attend like no trained model; so queries, keys
+ * and values are those of a trace, mapped to the model's heads ({@link MappedText}) and looked up
+ * in each layer in place of what the model computed. All else is the step that a user runs, joined
+ * ops included: the model's products, the choice among the cached tokens, and attention to what it
+ * chose. At the first depth the results are compared with the reference backend's before anything
+ * is timed. A peer's {@code llama-bench} may run beside it.
  */
 @Command(
     name = "decode-at-depth",
     mixinStandardHelpOptions = true,
-    description = "Times decoded tokens at depth, with selections of recorded heads; writes JSON.")
+    description = "Times decoded tokens at depth, with heads of a trace; writes JSON.")
 public final class DecodeAtDepth implements Callable<Integer> {
+  /** Float against double sums through all layers, activations in 8 bits. */
+  private static final double LOGITS_BOUND = 1e-4;
+
+  /** A token at the border of what is kept may fall on either side of it. */
+  private static final double CLASS_BOUND = 1e-2;
+
+  private static final Exactness BUDGETED = new Exactness.Budgeted(0.8, 1);
+
   /**
    * One depth and way.
    *
@@ -63,26 +56,10 @@ public final class DecodeAtDepth implements Callable<Integer> {
   /** The whole result. */
   record Result(Machine machine, String model, String trace, int threads, List<Row> rows) {}
 
-  /** Masks of tokens read in 8 bits: [query][layer of the trace][entry]. */
-  @SuppressWarnings("ArrayRecordComponent") // private, never compared
-  private record Choices(char[][][] masks) {}
-
-  private record Timed(double milliseconds, @Nullable Double bytes) {}
-
   @Parameters(description = "The model.")
   private Path model = Path.of("");
 
-  @Option(
-      names = {"-f", "--trace"},
-      required = true,
-      description = "What 'jacquard evaluate attention --record' wrote.")
-  private Path trace = Path.of("");
-
-  @Option(
-      names = "--trace-model",
-      required = true,
-      description = "The model that the trace is of, for the bases of its sketches.")
-  private Path traceModel = Path.of("");
+  @Mixin private final TraceFlags flags = new TraceFlags();
 
   @Option(
       names = {"-d", "--depths"},
@@ -90,12 +67,6 @@ public final class DecodeAtDepth implements Callable<Integer> {
       defaultValue = "8192,32768,131072",
       description = "Cached tokens (default: ${DEFAULT-VALUE}).")
   private List<Integer> depths = List.of();
-
-  @Option(
-      names = {"-t", "--threads"},
-      defaultValue = "2",
-      description = "Threads (default: ${DEFAULT-VALUE}).")
-  private int threads;
 
   @Option(
       names = {"-n", "--tokens"},
@@ -115,13 +86,9 @@ public final class DecodeAtDepth implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private List<Integer> peerDepths = List.of();
 
-  @Option(
-      names = {"-o", "--output"},
-      defaultValue = "docs/performance/attention-decode.json",
-      description = "JSON file (default: ${DEFAULT-VALUE}).")
-  private Path output = Path.of("");
+  @Mixin private final JsonOutput output = new JsonOutput("attention-decode.json");
 
-  private final ObjectMapper json = new ObjectMapper();
+  private final List<Row> rows = new ArrayList<>();
 
   /** Runs the command. */
   public static void main(String[] args) {
@@ -130,213 +97,97 @@ public final class DecodeAtDepth implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<Row> rows = new ArrayList<>();
-    Calibration bases = AttentionTrace.bases(traceModel);
+    Calibration bases = flags.bases();
     try (GgufFile file = GgufFile.open(model);
-        Trace heads = Trace.open(trace)) {
+        Trace heads = flags.open()) {
       Program program = StepBenchmark.program(file);
-      try (Backend backend = Backends.open("vector", new BackendOptions(threads));
-          Executable executable = backend.compile(program, CompileOptions.of(512, 1))) {
-        for (int depth : depths) {
-          measure(backend, executable, program, heads, bases, depth, rows);
-          if (llamaBench != null && peerDepths.contains(depth)) {
-            add(rows, depth, "llama.cpp F16", new Timed(1000 / peer(llamaBench, depth), null));
-          }
+      for (int depth : depths) {
+        MappedText text = new MappedText(heads, bases, program, depth);
+        measure(program, text, KvFormat.F16, List.of(Exactness.DENSE));
+        measure(program, text, KvFormat.Q8, List.of(Exactness.DENSE, BUDGETED));
+        if (llamaBench != null && peerDepths.contains(depth)) {
+          add(depth, "llama.cpp F16", null, 1000 / peer(llamaBench, depth));
         }
       }
     }
-    Files.createDirectories(output.toAbsolutePath().getParent());
-    json.enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(
-            output.toFile(),
-            new Result(
-                Machine.current(),
-                String.valueOf(model.getFileName()),
-                String.valueOf(trace.getFileName()),
-                threads,
-                rows));
+    output.write(
+        new Result(
+            Machine.current(),
+            String.valueOf(model.getFileName()),
+            flags.traceName(),
+            flags.threads(),
+            rows));
     return 0;
   }
 
-  private static void add(List<Row> rows, int depth, String way, Timed timed) {
-    rows.add(new Row(depth, way, timed.bytes, timed.milliseconds, 1000 / timed.milliseconds));
+  private void add(int depth, String way, @Nullable Double bytes, double milliseconds) {
+    rows.add(new Row(depth, way, bytes, milliseconds, 1000 / milliseconds));
     System.err.println(rows.getLast());
   }
 
-  private void measure(
-      Backend backend,
-      Executable executable,
-      Program program,
-      Trace heads,
-      Calibration bases,
-      int depth,
-      List<Row> rows) {
-    try (PagedKvCache cache = cache(backend, program, KvFormat.F16);
-        KvSequence sequence = fill(cache, depth)) {
-      add(rows, depth, "DENSE F16", time(executable, cache, sequence, Exactness.DENSE, null));
-    }
-    Choices choices = choices(heads, bases, depth);
-    try (PagedKvCache cache = cache(backend, program, KvFormat.Q8);
-        KvSequence sequence = fill(cache, depth)) {
-      sketch(cache.storage());
-      add(rows, depth, "DENSE Q8", time(executable, cache, sequence, Exactness.DENSE, null));
-      add(
-          rows,
-          depth,
-          "BUDGETED(0.8) Q8, replayed",
-          time(executable, cache, sequence, new Exactness.Budgeted(0.8, 1), choices));
-    }
-  }
-
-  private static PagedKvCache cache(Backend backend, Program program, KvFormat format) {
-    return new PagedKvCache(backend.allocateKv(program.kv(), format), Long.MAX_VALUE);
-  }
-
-  /** Random numbers of variance 1 from a pool: what they are does not matter to the time. */
-  private static KvSequence fill(PagedKvCache cache, int depth) {
-    float[] pool = new float[1 << 20];
-    SplittableRandom random = new SplittableRandom(7);
-    for (int i = 0; i < pool.length; i++) {
-      pool[i] = (float) random.nextGaussian();
-    }
-    KvSequence sequence = cache.newSequence();
-    KvSpec spec = cache.storage().spec();
-    CacheFill.append(
-        sequence,
-        new StepInputs(512, spec.groupWindows().size()),
-        cache.storage(),
-        depth,
-        (layer, position, keys, values) -> {
-          int from = (int) ((position * 7919L + layer * 104_729L) % (pool.length - 4096));
-          System.arraycopy(pool, from, keys, 0, keys.length);
-          System.arraycopy(pool, from + 64, values, 0, values.length);
-        });
-    return sequence;
-  }
-
-  /** One bit a channel, in the basis of the keys themselves. */
-  private static void sketch(KvStorage storage) {
-    for (int layer = 0; layer < storage.spec().layers().size(); layer++) {
-      KvSpec.Layer l = storage.spec().layers().get(layer);
-      int size = l.keySize();
-      float[] identity = new float[size * size];
-      for (int c = 0; c < size; c++) {
-        identity[c * size + c] = 1;
+  private void measure(Program program, MappedText text, KvFormat format, List<Exactness> classes) {
+    try (Replay replay = open("vector", program, text, format)) {
+      if (text.length() == depths.getFirst()) {
+        try (Replay reference = open("reference", program, text, format)) {
+          classes.forEach(exactness -> check(replay, reference, exactness));
+        }
       }
-      byte[] bits = new byte[size];
-      Arrays.fill(bits, (byte) 1);
-      float[] step = new float[size];
-      Arrays.fill(step, 1.6f);
-      SketchBasis basis = new SketchBasis(new float[size], identity, identity, bits, step);
-      storage.sketch(layer, Collections.nCopies(l.heads(), basis));
+      classes.forEach(exactness -> time(replay, text, format, exactness));
     }
   }
 
-  /** What BUDGETED chooses for the recorded queries at that length. */
-  private Choices choices(Trace heads, Calibration bases, int depth) {
-    try (TraceReplay replay = new TraceReplay(heads, depth, "vector", threads, bases)) {
-      char[][][] masks = new char[replay.queries()][heads.layers().size()][];
-      for (int q = 0; q < masks.length; q++) {
-        char[][] ofQuery = masks[q];
-        int[] layer = {0};
-        replay.step(
-            q,
-            new Exactness.Budgeted(0.8, 1),
-            (_, op) -> {
-              if (op instanceof Op.SelectPages) {
-                PageSelection.Slice slice = replay.pages().slice(0);
-                ofQuery[layer[0]++] = Arrays.copyOf(slice.fine(), slice.entries());
-              }
-            });
-      }
-      return new Choices(masks);
+  private Replay open(String backend, Program program, MappedText text, KvFormat format) {
+    return new Replay(
+        backend,
+        flags.threads(),
+        text,
+        (replayed, arena) -> ReplayedProgram.of(program, replayed, arena),
+        format,
+        1);
+  }
+
+  private static void check(Replay replay, Replay reference, Exactness exactness) {
+    int last = replay.queries() - 1;
+    replay.step(last, last + 1, exactness, null);
+    reference.step(last, last + 1, exactness, null);
+    for (Slot slot : replay.results()) {
+      double bound = slot.equals(replay.logits()) ? LOGITS_BOUND : Difference.SAME_NUMBERS;
+      Difference.require(
+          exactness + ", " + slot.name(),
+          replay.result(slot, 0),
+          reference.result(slot, 0),
+          exactness instanceof Exactness.Dense ? bound : CLASS_BOUND);
     }
   }
 
-  private Timed time(
-      Executable executable,
-      PagedKvCache cache,
-      KvSequence sequence,
-      Exactness exactness,
-      @Nullable Choices choices) {
-    StepInputs inputs = new StepInputs(1, cache.storage().spec().groupWindows().size());
-    int depth = sequence.length();
+  private void time(Replay replay, MappedText text, KvFormat format, Exactness exactness) {
     double[] nanoseconds = new double[tokens];
     long read = 0;
     long dense = 0;
-    for (int i = -tokens / 2; i < tokens; i++) { // the first half warms up
-      sequence.truncate(depth);
-      inputs.clear();
+    int warming = tokens / 2;
+    for (int i = -warming; i < tokens; i++) {
+      int query = (warming + i) % replay.queries();
       long started = System.nanoTime();
-      sequence.append(inputs, new int[] {17 + Math.abs(i)}, 0, 1, 1, _ -> exactness);
-      executable.run(inputs, cache.storage(), observer(executable, choices, Math.abs(i)));
+      replay.step(query, query + 1, exactness, null);
       if (i >= 0) {
         nanoseconds[i] = System.nanoTime() - started;
-        read += executable.attention().row(0).bytesRead();
-        dense += executable.attention().row(0).bytesDense();
+        read += replay.report(0).bytesRead();
+        dense += replay.report(0).bytesDense();
       }
     }
-    Arrays.sort(nanoseconds);
-    return new Timed(nanoseconds[tokens / 2] * 1e-6, read / (double) dense);
-  }
-
-  private static Executable.@Nullable Observer observer(
-      Executable executable, @Nullable Choices choices, int token) {
-    if (choices == null) {
-      return null;
-    }
-    char[][] masks = choices.masks[token % choices.masks.length];
-    return (_, op) -> {
-      if (op instanceof Op.SelectPages select) {
-        PageSelection selection = executable.pages(select.out());
-        for (int s = 0; s < selection.size(); s++) {
-          replace(
-              selection.slice(s), masks[(select.layer() * selection.size() + s) % masks.length]);
-        }
-      }
-    };
-  }
-
-  /** Reads the recorded tokens in 8 bits, and means of all pages that have others. */
-  private static void replace(PageSelection.Slice slice, char[] mask) {
-    int entries = Math.min(slice.entries(), mask.length);
-    System.arraycopy(mask, 0, slice.fine(), 0, entries);
-    float[] far = slice.far();
-    for (int h = 0; h < slice.heads(); h++) {
-      for (int e = 0; e < entries; e++) {
-        far[h * slice.entries() + e] = mask[e] == 0xFFFF ? 0 : 1e-6f;
-      }
-    }
+    String name =
+        exactness instanceof Exactness.Budgeted(double p, double _)
+            ? "BUDGETED(" + p + ")"
+            : "DENSE";
+    add(text.length(), name + " " + format, read / (double) dense, Median.of(nanoseconds) * 1e-6);
   }
 
   /** Tokens per second. */
   private double peer(Path program, int depth) throws IOException, InterruptedException {
-    List<String> command =
-        List.of(
-            program.toString(),
-            "-o",
-            "json",
-            "-m",
-            model.toString(),
-            "-t",
-            "" + threads,
-            "-p",
-            "0",
-            "-n",
-            "8",
-            "-r",
-            "1",
-            "-d",
-            "" + depth,
-            "-fa",
-            "1");
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    byte[] out = process.getInputStream().readAllBytes();
-    if (process.waitFor() != 0) {
-      throw new IOException(String.join(" ", command) + " failed; run it by hand to see why");
-    }
-    JsonNode tests = json.readTree(out);
-    return tests.get(0).get("avg_ts").asDouble();
+    return JsonCommand.run(
+            JsonCommand.llamaBench(program), model, flags.threads(), 0, 8, 1, "" + depth)
+        .get(0)
+        .get("avg_ts")
+        .asDouble();
   }
 }

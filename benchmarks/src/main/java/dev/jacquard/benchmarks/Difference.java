@@ -2,6 +2,9 @@ package dev.jacquard.benchmarks;
 
 /** What a benchmark checks before it times anything. */
 final class Difference {
+  /** Most error of float against double sums over the same rounded numbers. */
+  static final double SAME_NUMBERS = 1e-8;
+
   private Difference() {}
 
   /** Normalised mean squared error: {@code Σ(a−b)² / Σb²}. */

@@ -1,10 +1,7 @@
 package dev.jacquard.benchmarks;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -13,6 +10,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -82,13 +80,7 @@ public final class PeerComparison implements Callable<Integer> {
       defaultValue = "3")
   private int rounds;
 
-  @Option(
-      names = {"-o", "--output"},
-      description = "JSON file (default: ${DEFAULT-VALUE}).",
-      defaultValue = "docs/performance/llama.cpp.json")
-  private Path output = Path.of("");
-
-  private final ObjectMapper json = new ObjectMapper();
+  @Mixin private final JsonOutput output = new JsonOutput("llama.cpp.json");
 
   /** Runs the command. */
   public static void main(String[] args) {
@@ -102,10 +94,10 @@ public final class PeerComparison implements Callable<Integer> {
       Map<String, List<Double>> ours = new LinkedHashMap<>();
       Map<String, List<Double>> peers = new LinkedHashMap<>();
       for (int round = 0; round < rounds; round++) {
-        for (JsonNode test : run(ourCommand(model))) {
+        for (JsonNode test : run(JsonCommand.JACQUARD, model)) {
           add(ours, test.get("test").asText(), test.get("tokens_per_second").get("median"));
         }
-        for (JsonNode test : run(peerCommand(model))) {
+        for (JsonNode test : run(JsonCommand.llamaBench(llamaBench), model)) {
           String name = name(test);
           for (JsonNode sample : test.get("samples_ts")) {
             add(peers, name, sample);
@@ -118,60 +110,12 @@ public final class PeerComparison implements Callable<Integer> {
         rows.add(new Row(model.getFileName().toString(), entry.getKey(), our, their, our / their));
       }
     }
-    Files.createDirectories(output.toAbsolutePath().getParent());
-    json.enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(output.toFile(), new Result(Machine.current(), peer, threads, rounds, rows));
+    output.write(new Result(Machine.current(), peer, threads, rounds, rows));
     return 0;
   }
 
-  private List<String> ourCommand(Path model) {
-    return List.of(
-        "./jacquard",
-        "bench",
-        "--json",
-        "-m",
-        model.toString(),
-        "-t",
-        "" + threads,
-        "-p",
-        "" + prompt,
-        "-n",
-        "" + generate,
-        "-r",
-        "3",
-        "-d",
-        depths);
-  }
-
-  private List<String> peerCommand(Path model) {
-    return List.of(
-        llamaBench.toString(),
-        "-o",
-        "json",
-        "-m",
-        model.toString(),
-        "-t",
-        "" + threads,
-        "-p",
-        "" + prompt,
-        "-n",
-        "" + generate,
-        "-r",
-        "3",
-        "-d",
-        depths,
-        "-fa",
-        "1");
-  }
-
-  private JsonNode run(List<String> command) throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    byte[] out = process.getInputStream().readAllBytes();
-    if (process.waitFor() != 0) {
-      throw new IOException(String.join(" ", command) + " failed; run it by hand to see why");
-    }
-    return json.readTree(out);
+  private JsonNode run(List<String> program, Path model) throws IOException, InterruptedException {
+    return JsonCommand.run(program, model, threads, prompt, generate, 3, depths);
   }
 
   private static String name(JsonNode test) {
@@ -188,8 +132,6 @@ public final class PeerComparison implements Callable<Integer> {
   }
 
   private static double median(List<Double> samples) {
-    List<Double> sorted = samples.stream().sorted().toList();
-    int n = sorted.size();
-    return n == 0 ? Double.NaN : (sorted.get((n - 1) / 2) + sorted.get(n / 2)) / 2;
+    return Median.of(samples.stream().mapToDouble(x -> x).toArray());
   }
 }

@@ -5,6 +5,7 @@ import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.modelfile.GgufFile;
+import dev.jacquard.modelfile.ModelFile;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -81,7 +82,7 @@ public class StepBenchmark {
     fillTo(depth);
   }
 
-  static Program program(GgufFile file) {
+  static Program program(ModelFile file) {
     return Architectures.byName(file.metadata().architecture()).orElseThrow().program(file);
   }
 

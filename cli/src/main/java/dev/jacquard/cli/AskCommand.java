@@ -283,7 +283,7 @@ final class AskCommand implements Callable<Integer> {
       session.evaluate(model.lead(), 0, (_, _) -> {});
     }
     Path stored = storeFlags.folder();
-    KvStore store = Files.isDirectory(stored) ? model.store(stored, storeFlags.maxBytes()) : null;
+    KvStore store = Files.isDirectory(stored) ? storeFlags.open(stored, model, terminal) : null;
     Fed fed =
         new ContextFeeder(model, store, recomputed)
             .feed(

@@ -123,7 +123,7 @@ final class IndexCommand implements Callable<Integer> {
                   terminal.status("reading %d of %d files".formatted(done, total));
                 });
     try (Model model = run.open(terminal, 0)) {
-      KvStore store = model.store(storeFolder, storeFlags.maxBytes());
+      KvStore store = storeFlags.open(storeFolder, model, terminal);
       Indexing indexing = new Indexing(model, store, repository, terminal);
       try {
         indexing.run();

@@ -1,5 +1,7 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.kvstore.KvStore;
+import dev.jacquard.session.Model;
 import dev.jacquard.session.WeightCache;
 import java.math.BigDecimal;
 import java.nio.file.Path;
@@ -64,5 +66,19 @@ final class StoreFlags {
   /** Most bytes of the store. */
   long maxBytes() {
     return maxBytes;
+  }
+
+  /** The store of a model in {@code folder}; a bar shows how far the model is read. */
+  KvStore open(Path folder, Model model, Terminal terminal) {
+    KvStore store =
+        model.store(
+            folder,
+            maxBytes,
+            share -> {
+              terminal.interruption().check();
+              terminal.status("reading the whole model once " + Terminal.bar(share));
+            });
+    terminal.clearStatus();
+    return store;
   }
 }

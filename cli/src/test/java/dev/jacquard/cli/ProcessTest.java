@@ -96,7 +96,8 @@ class ProcessTest {
     assertTrue(computed >= 3 && computed < 60, first);
     assertEquals(computed, stored(store));
     try (Stream<Path> files = Files.list(store)) {
-      assertEquals(computed, files.count(), "nothing half-written is left");
+      List<Path> left = files.filter(p -> !p.toString().endsWith(".model")).toList();
+      assertEquals(computed, left.size(), "nothing half-written is left: " + left);
     }
     process = start(index);
     String second = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

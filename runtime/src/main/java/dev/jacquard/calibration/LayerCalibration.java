@@ -8,15 +8,8 @@ import java.util.stream.Stream;
 
 /** A layer while it is calibrated: first rows are added, then bases made, then these measured. */
 final class LayerCalibration {
-  /** Sums of one key/value head. */
-  private record Head(Moments keys, Moments queries) {
-    static Head of(int size) {
-      return new Head(new Moments(size), new Moments(size));
-    }
-  }
-
   private final CalibrationSite site;
-  private final List<Head> heads;
+  private final List<HeadCalibration> heads;
   private final SketchError error = new SketchError();
   private List<SketchBasis> bases = List.of();
   private double share;
@@ -24,7 +17,9 @@ final class LayerCalibration {
   LayerCalibration(CalibrationSite site) {
     this.site = site;
     heads =
-        Stream.generate(() -> Head.of(site.spec().keySize())).limit(site.spec().heads()).toList();
+        Stream.generate(() -> new HeadCalibration(site.spec().keySize()))
+            .limit(site.spec().heads())
+            .toList();
   }
 
   /** Adds the rows of a step from {@code skip} on. */
@@ -36,10 +31,10 @@ final class LayerCalibration {
     int keyWidth = site.key().width();
     int queryWidth = site.select().query().width();
     for (int head = 0; head < heads.size(); head++) {
-      heads.get(head).keys().add(keys, skip * keyWidth + head * size, keyWidth, rows - skip);
+      heads.get(head).addKeys(keys, skip * keyWidth + head * size, keyWidth, rows - skip);
       for (int g = 0; g < site.group(); g++) {
         int at = skip * queryWidth + (head * site.group() + g) * size;
-        heads.get(head).queries().add(queries, at, queryWidth, rows - skip);
+        heads.get(head).addQueries(queries, at, queryWidth, rows - skip);
       }
     }
   }
@@ -50,8 +45,7 @@ final class LayerCalibration {
    * @throws CalibrationException if the numbers do not allow it
    */
   void balance() {
-    List<BalancedBasis> balanced =
-        heads.parallelStream().map(h -> BalancedBasis.of(h.keys(), h.queries())).toList();
+    List<BalancedBasis> balanced = heads.parallelStream().map(HeadCalibration::balance).toList();
     bases = balanced.stream().map(BalancedBasis::sketch).toList();
     share =
         IntStream.range(0, bases.size())

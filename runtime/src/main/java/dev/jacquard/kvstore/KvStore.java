@@ -38,7 +38,13 @@ import java.util.zip.CRC32C;
  */
 public final class KvStore {
   static final String SUFFIX = ".kv";
-  static final String PART_SUFFIX = ".part";
+
+  /** Ends names of files that are being written; those that nobody writes any more are removed. */
+  public static final String PART_SUFFIX = ".part";
+
+  /** Ends names of files that say how models are named here; they belong to whoever names them. */
+  public static final String MODEL_SUFFIX = ".model";
+
   private static final System.Logger LOG = System.getLogger(KvStore.class.getName());
 
   private static final int LOOK_EACH = 64;
@@ -69,7 +75,7 @@ public final class KvStore {
    *
    * @param folder is created if it does not exist
    * @param maxBytes most bytes of all files in it, those of other models included
-   * @param model name of the model's content, as {@code ModelFile.fingerprint}
+   * @param model name of the model's content: models with one name have the same bytes
    * @param program what computes the keys and values
    * @throws KvStoreException if there can be no such folder
    */
@@ -309,7 +315,8 @@ public final class KvStore {
   }
 
   /**
-   * Removes all files of a store, of any model, but what somebody writes at the moment.
+   * Removes all files of a store, of any model, and the names of the models, but what somebody
+   * writes at the moment.
    *
    * @return what was removed
    * @throws IOException if one cannot be removed
@@ -321,6 +328,13 @@ public final class KvStore {
     }
     if (Files.exists(folder)) {
       removeAbandoned(folder);
+      try (Stream<Path> paths = Files.list(folder)) {
+        for (Path path : (Iterable<Path>) paths::iterator) {
+          if (path.toString().endsWith(MODEL_SUFFIX)) {
+            Files.deleteIfExists(path);
+          }
+        }
+      }
     }
     return entries;
   }

@@ -13,14 +13,14 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
+import java.util.stream.Collectors;
 import java.util.zip.CRC32C;
 
 /**
@@ -44,10 +44,12 @@ public final class GgufFile implements ModelFile {
   private final ModelMetadata metadata;
   private final Map<String, GgufHeader.Extent> storedValues;
   private final Map<String, Located> tensors = new LinkedHashMap<>();
+  private final String stamp;
   private volatile boolean closed;
 
   private GgufFile(List<Part> parts) {
     files = parts.stream().map(Part::file).toList();
+    stamp = presentStamp();
     metadata = new ModelMetadata(path(), parts.getFirst().header.metadata());
     storedValues = parts.getFirst().header.stored();
     for (Part part : parts) {
@@ -183,7 +185,7 @@ public final class GgufFile implements ModelFile {
   public String fingerprint() {
     requireOpen();
     requireIntact();
-    MessageDigest digest = sha256();
+    MessageDigest digest = ContentHash.sha256();
     for (MappedFile file : files) {
       List<TensorInfo> inFile =
           tensors.values().stream().filter(t -> t.file == file).map(Located::info).toList();
@@ -195,7 +197,35 @@ public final class GgufFile implements ModelFile {
           (bytes.byteSize() + " " + header.getValue()).getBytes(StandardCharsets.US_ASCII));
       inFile.forEach(info -> sample(digest, bytes.asSlice(info.offset(), info.bytes())));
     }
-    return HexFormat.of().formatHex(digest.digest(), 0, 16);
+    return ContentHash.name(digest);
+  }
+
+  @Override
+  public String stamp() {
+    return stamp;
+  }
+
+  private String presentStamp() {
+    return files.stream().map(file -> FileStamp.of(file.path())).collect(Collectors.joining("; "));
+  }
+
+  @Override
+  public void requireUnchanged() {
+    requireIntact();
+    String now = presentStamp();
+    if (!now.equals(stamp)) {
+      throw new JacquardException(
+          "%s: the model was changed since it was opened (%s, then %s); open it again"
+              .formatted(path(), stamp, now));
+    }
+  }
+
+  @Override
+  public String contentHash(DoubleConsumer progress) {
+    requireUnchanged();
+    String hash = ContentHash.of(files.stream().map(MappedFile::segment).toList(), progress);
+    requireUnchanged();
+    return hash;
   }
 
   @Override
@@ -220,14 +250,6 @@ public final class GgufFile implements ModelFile {
       long start = last / (SAMPLES - 1) * i;
       digest.update(
           data.asSlice(start, Math.min(SAMPLE_BYTES, data.byteSize() - start)).asByteBuffer());
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
     }
   }
 

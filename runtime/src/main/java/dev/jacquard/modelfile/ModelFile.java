@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 
 /** An open model: metadata and mapped tensors. Any thread may read; the owner closes. */
 public interface ModelFile extends AutoCloseable {
@@ -44,6 +45,29 @@ public interface ModelFile extends AutoCloseable {
    * edited in place.
    */
   String fingerprint();
+
+  /**
+   * Which state of which files was opened: names, numbers in the file system, sizes, times of the
+   * last change, and of the last change of these attributes where the system keeps it. As long as
+   * it stays the same, so do the files.
+   */
+  String stamp();
+
+  /**
+   * Checks that the files are what they were when they were opened, without reading them.
+   *
+   * @throws dev.jacquard.memory.JacquardException if their {@link #stamp} would be another now
+   */
+  void requireUnchanged();
+
+  /**
+   * A short name of all bytes of all files, which are read on all cores: SHA-256 over the SHA-256
+   * of pieces.
+   *
+   * @param progress told the finished share, 0 to 1, on this thread; may throw to stop
+   * @throws dev.jacquard.memory.JacquardException if the files were changed since they were opened
+   */
+  String contentHash(DoubleConsumer progress);
 
   /**
    * When the newest of the files was last changed, by the file system's clock.

@@ -14,6 +14,7 @@ import dev.jacquard.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.function.DoubleConsumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An open model: weights, tokenizer, backend and engine thread, shared by its sessions. Any thread
@@ -24,7 +25,6 @@ public final class Model implements AutoCloseable {
   static final String CONTEXT_KEY = ".context_length";
 
   private final ModelFile file;
-  private final String fingerprint;
   private final Tokenizer tokenizer;
   private final Program program;
   private final Backend backend;
@@ -34,6 +34,9 @@ public final class Model implements AutoCloseable {
   private final int maxOutputs;
   private final Resources resources;
   private final BitSet endOfGeneration = new BitSet();
+
+  /** The name of the model's content, once a store needed it. */
+  private @Nullable String name;
 
   /** Takes over {@code resources}, which close all the others in the right order. */
   Model(
@@ -47,7 +50,6 @@ public final class Model implements AutoCloseable {
       int maxOutputs,
       Resources resources) {
     this.file = file;
-    fingerprint = file.fingerprint();
     this.tokenizer = tokenizer;
     this.program = program;
     this.backend = backend;
@@ -57,11 +59,6 @@ public final class Model implements AutoCloseable {
     this.maxOutputs = maxOutputs;
     this.resources = resources;
     tokenizer.endOfGeneration().forEach(endOfGeneration::set);
-  }
-
-  /** Names the content of the model's file, as it was when it was opened. */
-  String fingerprint() {
-    return fingerprint;
   }
 
   /** The mapped file. */
@@ -126,14 +123,40 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * A store for keys and values of files that this model has read.
+   * A store for keys and values of files that this model has read. Its first one for a model reads
+   * the whole model, to name it by its content; later ones do so only if the model's files were
+   * touched.
    *
    * @param folder is created if it does not exist
    * @param maxBytes most bytes of all files in it, those of other models included
+   * @param progress told the finished share, 0 to 1, while the model is read; may throw to stop
    * @throws dev.jacquard.kvstore.KvStoreException if there can be no such folder
+   * @throws dev.jacquard.memory.JacquardException if the model's files were changed since they were
+   *     opened
    */
+  public KvStore store(Path folder, long maxBytes, DoubleConsumer progress) {
+    return new KvStore(folder, maxBytes, name(folder, progress), program);
+  }
+
+  /** The same, with nobody who watches. */
   public KvStore store(Path folder, long maxBytes) {
-    return new KvStore(folder, maxBytes, fingerprint, program);
+    return store(folder, maxBytes, share -> {});
+  }
+
+  private synchronized String name(Path folder, DoubleConsumer progress) {
+    String known = name;
+    if (known == null) {
+      known = ModelName.of(file, folder, progress);
+      name = known;
+    } else {
+      file.requireUnchanged();
+    }
+    return known;
+  }
+
+  /** Whether a store is of this model's content, which the first {@link #store} finds out. */
+  synchronized boolean owns(KvStore store) {
+    return store.model().equals(name);
   }
 
   /** Ids that stand before a file's when its keys and values are stored: BOS, if there is one. */
@@ -153,12 +176,15 @@ public final class Model implements AutoCloseable {
    * @param ids tokens of the file; not to be changed any more
    * @throws ContextExceededException if they do not fit the context
    * @throws dev.jacquard.kvstore.KvStoreException if they cannot be stored
+   * @throws dev.jacquard.memory.JacquardException if the model's files were changed since they were
+   *     opened; nothing is stored then
    * @throws IllegalStateException if the model is closed
    */
   public StoredFile store(KvStore store, int[] ids) {
     try (KvRecorder recorder = store.record(lead(), ids);
         Session session = newSession()) {
       session.record(recorder);
+      file.requireUnchanged();
       return recorder.finish();
     }
   }

@@ -226,7 +226,7 @@ public final class Session implements AutoCloseable {
     }
     beginTurn();
     try {
-      if (!store.model().equals(model.fingerprint())) {
+      if (!model.owns(store)) {
         throw new IllegalArgumentException(
             store.folder() + " was opened as a store of another model; use Model.store");
       }

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 
 /** A model file some of whose metadata and tensors are others than in the file behind it. */
 final class AlteredFile implements ModelFile {
@@ -84,6 +85,21 @@ final class AlteredFile implements ModelFile {
   @Override
   public String fingerprint() {
     return file.fingerprint();
+  }
+
+  @Override
+  public String stamp() {
+    return file.stamp();
+  }
+
+  @Override
+  public void requireUnchanged() {
+    file.requireUnchanged();
+  }
+
+  @Override
+  public String contentHash(DoubleConsumer progress) {
+    return file.contentHash(progress);
   }
 
   @Override

@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -335,6 +336,50 @@ class GgufFileTest {
       altered[place] ^= 1;
       Files.write(path, altered);
       assertNotEquals(fingerprint, fingerprint(path), "a weight or a name in the metadata");
+    }
+  }
+
+  @Test
+  void contentHashFollowsEveryByte() throws IOException {
+    Path path = Files.copy(TestData.bundledModel(), folder.resolve("a.gguf"));
+    Path copy = Files.copy(path, folder.resolve("b.gguf"));
+    String fingerprint = fingerprint(path);
+    String hash = contentHash(path);
+    assertEquals(hash, contentHash(copy), "name and time do not count");
+
+    try (ModelFile file = ModelFile.open(path)) {
+      List<Double> shares = new ArrayList<>();
+      assertEquals(hash, file.contentHash(shares::add));
+      assertEquals(0, shares.getFirst());
+      assertEquals(1, shares.getLast());
+      flip(path, Files.size(path) - 12_345);
+      Files.setLastModifiedTime(path, FileTime.fromMillis(1));
+      for (Runnable use : List.<Runnable>of(file::requireUnchanged, () -> contentHash(file))) {
+        JacquardException fault = assertThrows(JacquardException.class, use::run);
+        assertTrue(String.valueOf(fault.getMessage()).contains("changed"), fault.getMessage());
+      }
+    }
+    assertEquals(fingerprint, fingerprint(path), "samples do not see this byte");
+    assertNotEquals(hash, contentHash(path));
+  }
+
+  private static String contentHash(Path path) {
+    try (ModelFile file = ModelFile.open(path)) {
+      return contentHash(file);
+    }
+  }
+
+  private static String contentHash(ModelFile file) {
+    return file.contentHash(share -> {});
+  }
+
+  /** Edits a byte in place. */
+  private static void flip(Path path, long at) throws IOException {
+    try (FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      ByteBuffer one = ByteBuffer.allocate(1);
+      channel.read(one, at);
+      channel.write(ByteBuffer.wrap(new byte[] {(byte) (one.get(0) ^ 1)}), at);
     }
   }
 

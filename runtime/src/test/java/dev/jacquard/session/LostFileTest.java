@@ -19,6 +19,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -130,6 +131,21 @@ final class LostFileTest {
     @Override
     public String fingerprint() {
       return file.fingerprint();
+    }
+
+    @Override
+    public String stamp() {
+      return file.stamp();
+    }
+
+    @Override
+    public void requireUnchanged() {
+      file.requireUnchanged();
+    }
+
+    @Override
+    public String contentHash(DoubleConsumer progress) {
+      return file.contentHash(progress);
     }
 
     @Override

@@ -1,5 +1,7 @@
 package dev.jacquard.kernels.vector;
 
+import java.util.Arrays;
+
 /**
  * Blocks of one to {@link AttentionStage#BLOCK_PAGES} pages of a layer, in the form that the
  * kernels of a cache format read. They stand in the scratch buffers of the thread that loaded them.
@@ -10,6 +12,21 @@ interface AttentionBlocks {
 
   /** Distance between the sums of two queries: the size of a value, filled up. */
   int valueStride();
+
+  /** Loads a query, times the score's scale, as query {@code index} of a tile. */
+  default void loadQuery(
+      AttentionWorkspace.Scratch scratch,
+      int index,
+      float[] query,
+      int from,
+      int keySize,
+      float scale) {
+    int to = index * queryStride();
+    for (int i = 0; i < keySize; i++) {
+      scratch.queries[to + i] = query[from + i] * scale;
+    }
+    Arrays.fill(scratch.queries, to + keySize, to + queryStride(), 0);
+  }
 
   /** Loads the keys of one head of a page as page {@code index} of the block. */
   void loadKeys(AttentionWorkspace.Scratch scratch, int page, int head, int index);

@@ -269,7 +269,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     }
     StepInputs inputs = step.inputs();
     AttentionWorkspace.Scratch scratch = workspace.scratch(thread);
-    gatherQueries(tile, head, scratch.queries);
+    loadQueries(tile, head, scratch);
     int queries = workspace.tileRows[tile] * groupHeads;
     clear(scratch.total, queries);
     int first = firstVisible(inputs, tile) / SPLIT;
@@ -295,7 +295,7 @@ final class AttentionStage implements Stage, WorkerPool.Task {
     if (isDone(tile, head)) {
       return;
     }
-    gatherQueries(tile, head, scratch.queries);
+    loadQueries(tile, head, scratch);
     attend(
         tile,
         head,
@@ -314,19 +314,14 @@ final class AttentionStage implements Stage, WorkerPool.Task {
   }
 
   /** Queries of a tile, row by row, times the score's scale. */
-  private void gatherQueries(int tile, int head, float[] queries) {
+  private void loadQueries(int tile, int head, AttentionWorkspace.Scratch scratch) {
     int rows = workspace.tileRows[tile];
     int width = op.heads() * keySize;
-    int stride = blocks.queryStride();
     for (int r = 0; r < rows; r++) {
       int row = (workspace.tileFirst[tile] + r) * width + head * groupHeads * keySize;
       for (int h = 0; h < groupHeads; h++) {
-        int from = row + h * keySize;
-        int to = (r * groupHeads + h) * stride;
-        for (int i = 0; i < keySize; i++) {
-          queries[to + i] = query[from + i] * op.scale();
-        }
-        Arrays.fill(queries, to + keySize, to + stride, 0);
+        blocks.loadQuery(
+            scratch, r * groupHeads + h, query, row + h * keySize, keySize, op.scale());
       }
     }
   }

@@ -68,17 +68,21 @@ final class BlockAttention implements Stage, WorkerPool.Task {
 
   /** What all such stages of an executable share; one of them runs at a time. */
   static final class Workspace {
+    /** For each slice, the entries that it names. */
     private final List<KvView> listed = new ArrayList<>();
+
+    /** For each tile, its slice, its first row, and how many rows it has. */
     private int[] tileSlice = new int[16];
+
     private int[] tileFirst = new int[16];
     private int[] tileRows = new int[16];
     private int tiles;
 
-    /** The entries that slice {@code i} names; filled by {@link #list}. */
-    private KvView listed(int i) {
-      return listed.get(i);
-    }
-
+    /**
+     * Lists the entries of a view that slice {@code i} names.
+     *
+     * @param last position of the slice's last row; a named entry must have all bits that it sees
+     */
     private void list(int i, PageSelection.Slice slice, KvView view, int last) {
       while (listed.size() <= i) {
         listed.add(new KvView());
@@ -135,6 +139,7 @@ final class BlockAttention implements Stage, WorkerPool.Task {
     step.pool().run(lists.tiles, 1, this);
   }
 
+  /** Whether a slice is no list for one row and all heads of a group, as ListAttention reads. */
   private boolean isBlock(PageSelection.Slice slice) {
     return slice.rows() > 1 || slice.heads() < sharing;
   }
@@ -204,10 +209,13 @@ final class BlockAttention implements Stage, WorkerPool.Task {
 
   private void attend(int tile, AttentionWorkspace.Scratch s) {
     int rows = lists.tileRows[tile];
-    KvView list = lists.listed(lists.tileSlice[tile]);
+    KvView list = lists.listed.get(lists.tileSlice[tile]);
     int head = selection.slice(lists.tileSlice[tile]).firstHead();
     int first = lists.tileFirst[tile];
-    gatherQueries(first, rows, head, s.queries);
+    for (int r = 0; r < rows; r++) {
+      int from = ((first + r) * op.heads() + head) * keySize;
+      blocks.loadQuery(s, r, query, from, keySize, op.scale());
+    }
     Arrays.fill(s.total, 0, maxima(rows), 0);
     Arrays.fill(s.total, maxima(rows), sums(rows), Float.NEGATIVE_INFINITY);
     Arrays.fill(s.total, sums(rows), sums(rows) + rows, 0);
@@ -218,19 +226,6 @@ final class BlockAttention implements Stage, WorkerPool.Task {
       add(list, entry, end, first, rows, head, s);
     }
     finish(first, rows, head, s.total);
-  }
-
-  /** The queries of a head, row by row, times the score's scale. */
-  private void gatherQueries(int first, int rows, int head, float[] queries) {
-    int stride = blocks.queryStride();
-    for (int r = 0; r < rows; r++) {
-      int from = ((first + r) * op.heads() + head) * keySize;
-      int to = r * stride;
-      for (int i = 0; i < keySize; i++) {
-        queries[to + i] = query[from + i] * op.scale();
-      }
-      Arrays.fill(queries, to + keySize, to + stride, 0);
-    }
   }
 
   private int maxima(int rows) {

@@ -44,19 +44,27 @@ final class CertifiedSelection implements WorkerPool.Task {
     final float[] chains = new float[VectorMath.EXP_CHAINS];
     final float[] extremes = new float[2 * PAGE_TOKENS];
     final char[] far = new char[SelectionRow.CHUNK_ENTRIES];
-    final boolean[] forced = new boolean[SelectionRow.CHUNK_ENTRIES];
+
+    /** Entries of which a token has to be read in 8 bits; they are no samples. */
+    final boolean[] holdsForced = new boolean[SelectionRow.CHUNK_ENTRIES];
+
     final ValueDiameter diameter = new ValueDiameter();
   }
 
   /** One key/value head. */
   private static final class Group {
     final TierLimits limits = new TierLimits();
+
+    /** Of each entry; 0 of the open one. */
     float[] stretches = {};
+
+    /** A lower bound of that of the values. */
     double diameter;
 
     /** Length of the longest value of the open page, of which no mean speaks yet. */
     double openLength;
 
+    /** Whether tokens get tiers; else all is read in 8 bits. */
     boolean divisible;
   }
 
@@ -65,25 +73,40 @@ final class CertifiedSelection implements WorkerPool.Task {
   private final Scratch[] scratch;
   private @Nullable AttentionBlocks blocks;
   private Phase phase = Phase.SCORES;
+
+  // Of each key/value head: its slice, itself, its slice's scores.
   private PageSelection.Slice[] slices = {};
   private Group[] groups = {};
-  private float[][] scoresOfSlices = {};
-  private int nextScores;
   private float[][] scores = {};
+
+  /** Scores of all slices of a step: attention reads them after the next row was chosen for. */
+  private float[][] scoresOfSlices = {};
+
+  private int nextScores;
+
+  /** From the scores or weights of one head to those of the next. */
   private int stride;
+
+  /** [heads × stride] relative to the largest score of the token's chunk. */
   private float[] weights = {};
+
+  // Of each entry: its tokens that the row sees, and those that must be read in 8 bits.
   private char[] visible = {};
   private char[] forced = {};
+
+  // [heads × chunks], longest [kvHeads × chunks].
   private float[] chunkMaximum = {};
   private float[] chunkMagnitude = {};
   private float[] chunkSum = {};
   private double[] chunkCost = {};
+  private double[] factors = {};
   private float[] longest = {};
+
+  // Of each head; what its tiers may cost is relative to its largest weight.
   private float[] maximum = {};
   private double[] sum = {};
   private double[] rounding = {};
-  private double[] limit = {};
-  private double[] factors = {};
+  private double[] budget = {};
 
   /**
    * For any row.
@@ -161,7 +184,7 @@ final class CertifiedSelection implements WorkerPool.Task {
       maximum = new float[heads];
       sum = new double[heads];
       rounding = new double[heads];
-      limit = new double[heads];
+      budget = new double[heads];
     }
     if (chunkSum.length < heads * chunks) {
       chunkSum = new float[2 * heads * chunks];
@@ -213,6 +236,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     return row.chunks() - 1 - item % row.chunks();
   }
 
+  /** Scores and weights of a chunk, relative to its largest, and its part of the sample. */
   private void score(int kvHead, int chunk, AttentionWorkspace.Scratch buffers, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
@@ -248,7 +272,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     TierLimits limits = groups[kvHead].limits;
     int step = TierLimits.step(row.entries());
     for (int e = (first + step - 1) / step * step; e < end; e += step) {
-      if (s.forced[e - first]) {
+      if (s.holdsForced[e - first]) {
         limits.skip(e / step);
       } else {
         limits.sample(
@@ -263,6 +287,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     }
   }
 
+  /** The largest score of a chunk, and the largest finite magnitude, to place {@code to}. */
   private void findExtremes(float[] target, int at, int count, int to, Scratch s) {
     int whole = count / FOUR_PAGES * FOUR_PAGES;
     float largest = Float.NEGATIVE_INFINITY;
@@ -287,13 +312,9 @@ final class CertifiedSelection implements WorkerPool.Task {
   private void scoreAll(
       int kvHead, int first, int end, AttentionWorkspace.Scratch buffers, float[] target) {
     AttentionBlocks keys = Objects.requireNonNull(blocks);
-    int filled = keys.queryStride();
     for (int h = 0; h < row.groupHeads(); h++) {
       int from = row.queryAt(kvHead * row.groupHeads() + h);
-      for (int i = 0; i < row.keySize(); i++) {
-        buffers.queries[h * filled + i] = row.query()[from + i] * row.scale();
-      }
-      Arrays.fill(buffers.queries, h * filled + row.keySize(), (h + 1) * filled, 0);
+      keys.loadQuery(buffers, h, row.query(), from, row.keySize(), row.scale());
     }
     for (int e = first; e < end; ) {
       int pages = end - e >= AttentionStage.BLOCK_PAGES ? AttentionStage.BLOCK_PAGES : 1;
@@ -311,18 +332,21 @@ final class CertifiedSelection implements WorkerPool.Task {
     }
   }
 
-  /** What a chunk's pages say of themselves: stretches and lengths of the closed ones. */
+  /**
+   * What is known of a chunk's entries without their weights: which tokens are seen and which must
+   * be read, stretches and the length of the longest value of the closed ones, residuals.
+   */
   private void describe(int kvHead, int chunk, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = row.chunkEnd(chunk);
     float[] stretches = groups[kvHead].stretches;
     Arrays.fill(stretches, first, first + SelectionRow.CHUNK_ENTRIES, 0);
-    Arrays.fill(s.forced, true);
+    Arrays.fill(s.holdsForced, true);
     float root = (float) Math.sqrt(row.valueSize());
     float most = 0;
     for (int e = first; e < end; e++) {
       int must = row.forced(e);
-      s.forced[e - first] = must != 0;
+      s.holdsForced[e - first] = must != 0;
       if (kvHead == 0) {
         visible[e] = (char) row.visible(e);
         forced[e] = (char) must;
@@ -375,7 +399,7 @@ final class CertifiedSelection implements WorkerPool.Task {
       }
       // Outputs are not longer than the longest value and what the bound and 4 bits add.
       rounding[h] = row.rounding(magnitude, 3 * most, group.diameter);
-      limit[h] = (epsilon - rounding[h]) * group.diameter / COST_SLACK * sum[h];
+      budget[h] = (epsilon - rounding[h]) * group.diameter / COST_SLACK * sum[h];
       fits &= rounding[h] < epsilon && sum[h] > 0;
     }
     if (fits) {
@@ -405,9 +429,10 @@ final class CertifiedSelection implements WorkerPool.Task {
     for (int e = 0; e < row.entries(); e++) {
       free += forced[e] == 0 ? 1 : 0;
     }
-    limits.find(samples, limit, firstHead, free, row.valueSize());
+    limits.find(samples, budget, firstHead, free, row.valueSize());
   }
 
+  /** Gives up tiers. The scores are there, so the reader need not compute them again. */
   private void readAll(int kvHead) {
     PageSelection.Slice slice = slices[kvHead];
     for (int e = 0; e < slice.entries(); e++) {
@@ -427,6 +452,9 @@ final class CertifiedSelection implements WorkerPool.Task {
       if (groups[head].divisible) {
         slices[head].setScores(scores[head], stride);
         slices[head].openFar();
+        for (int h = 0; h < row.groupHeads(); h++) {
+          slices[head].farLog()[h] = maximum[head * row.groupHeads() + h];
+        }
       }
     }
     for (int round = 0; round < MOST_ROUNDS; round++) {
@@ -461,7 +489,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     if (bounds[inGroup] <= epsilon) {
       return true;
     }
-    groups[kvHead].limits.lower(inGroup, Math.max(1, cost / limit[h]));
+    groups[kvHead].limits.lower(inGroup, Math.max(1, cost / budget[h]));
     return false;
   }
 
@@ -536,6 +564,5 @@ final class CertifiedSelection implements WorkerPool.Task {
       cost += chain;
     }
     chunkCost[head * row.chunks() + chunk] = cost * factor;
-    slice.farLog()[h] = maximum[head];
   }
 }

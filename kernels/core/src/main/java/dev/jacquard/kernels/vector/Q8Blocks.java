@@ -162,24 +162,17 @@ final class Q8Blocks implements AttentionBlocks {
       int queries,
       float[] sums,
       int at) {
-    byte[] codes = scratch.codes;
-    float[] scales = scratch.valueScales;
-    int q = 0;
-    for (; q + 8 <= queries; q += 8) {
-      int w = weightsAt + q * SPLIT;
-      int s = at + q * valueStride;
-      Q8ValueKernels.add8x2(codes, scales, valueStride, from, to, weights, w, SPLIT, sums, s);
-    }
-    if (q + 4 <= queries) {
-      int w = weightsAt + q * SPLIT;
-      int s = at + q * valueStride;
-      Q8ValueKernels.add4x4(codes, scales, valueStride, from, to, weights, w, SPLIT, sums, s);
-      q += 4;
-    }
-    for (; q < queries; q++) {
-      int w = weightsAt + q * SPLIT;
-      int s = at + q * valueStride;
-      Q8ValueKernels.add1x4(codes, scales, valueStride, from, to, weights, w, SPLIT, sums, s);
-    }
+    Q8ValueKernels.add(
+        scratch.codes,
+        scratch.valueScales,
+        valueStride,
+        from,
+        to,
+        weights,
+        weightsAt,
+        SPLIT,
+        queries,
+        sums,
+        at);
   }
 }

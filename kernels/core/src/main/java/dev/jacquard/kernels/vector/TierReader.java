@@ -150,7 +150,10 @@ final class TierReader {
     }
   }
 
-  /** Adds what an entry's page gives to the rows. */
+  /**
+   * Puts what is read of an entry's page behind the rows: values in 8 bits and in 4, by position,
+   * then the mean.
+   */
   private void take(SelectionRow row, int kvHead, int e, int fine, int coarse, boolean far) {
     Q8KvStorage kv = row.kv();
     int page = row.view().page(e);
@@ -187,6 +190,7 @@ final class TierReader {
     }
   }
 
+  /** Adds the rows, times their weights, to the sums of all heads, and forgets them. */
   private void addRows(PageSelection.Slice slice) {
     if (rows == 0) {
       return;
@@ -195,21 +199,12 @@ final class TierReader {
     for (int h = 0; h < heads; h++) {
       weigh(slice, h);
     }
-    int h = 0;
-    for (; h + 8 <= heads; h += 8) {
-      Q8ValueKernels.add8x2(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
-    }
-    if (h + 4 <= heads) {
-      Q8ValueKernels.add4x4(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
-      h += 4;
-    }
-    for (; h < heads; h++) {
-      Q8ValueKernels.add1x4(codes, scales, size, 0, rows, weights, h * ROWS, ROWS, sums, h * size);
-    }
+    Q8ValueKernels.add(codes, scales, size, 0, rows, weights, 0, ROWS, heads, sums, 0);
     rows = 0;
     means = 0;
   }
 
+  /** Weights of the rows for a head: of tokens by their scores, of page means as they are. */
   private void weigh(PageSelection.Slice slice, int h) {
     float[] scores = Objects.requireNonNull(slice.scores());
     int at = h * ROWS;

@@ -1,19 +1,19 @@
 package dev.jacquard.kernels.parallel;
 
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A fixed pool of platform threads that share loops: the calling thread and {@code threads − 1}
- * workers take chunks of consecutive items from one counter until none is left. {@link #run}
- * allocates nothing and takes microseconds, because idle workers wait actively for a moment before
- * they park.
+ * workers. Each thread has a range of chunks of consecutive items and works through it, then
+ * through what is left of the others'. So loops over the same items find what the loop before left
+ * in a core's own cache. {@link #run} allocates nothing and takes microseconds, because idle
+ * workers wait actively for a moment before they park.
  *
- * <p>Which thread computes a chunk is a matter of chance, so a task must write results that do not
- * depend on it.
+ * <p>Which thread computes a chunk may vary, so a task must write results that do not depend on it.
  *
  * <p>Callers take turns; a task must not call {@link #run} of its own pool.
  */
@@ -36,11 +36,15 @@ public final class WorkerPool implements AutoCloseable {
   private final Worker[] workers;
   private final boolean spin;
 
+  /** Longs between the tickets of two threads: two lines of the caches, which come in pairs. */
+  private static final int PADDING = 16;
+
   /**
-   * The number of the loop in the upper half, the chunks that nobody has taken yet in the lower
-   * half. Who lowers it owns a chunk, and while a chunk is owned the fields of the loop stay.
+   * For each thread: the number of the loop in the upper half, the chunks of its range that nobody
+   * has taken yet in the lower half. Who lowers it owns a chunk, and while a chunk is owned the
+   * fields of the loop stay.
    */
-  private final AtomicLong ticket = new AtomicLong();
+  private final AtomicLongArray tickets;
 
   /** Chunks that are not finished yet. */
   private final AtomicInteger pending = new AtomicInteger();
@@ -51,6 +55,7 @@ public final class WorkerPool implements AutoCloseable {
   private int items;
   private int grain = 1;
   private int chunks;
+  private long loop;
   private boolean running;
   private volatile boolean closed;
 
@@ -65,6 +70,7 @@ public final class WorkerPool implements AutoCloseable {
     }
     spin = threads <= Runtime.getRuntime().availableProcessors();
     workers = new Worker[threads - 1];
+    tickets = new AtomicLongArray(threads * PADDING);
     for (int i = 0; i < workers.length; i++) {
       workers[i] = new Worker(i + 1);
       workers[i].start();
@@ -103,7 +109,10 @@ public final class WorkerPool implements AutoCloseable {
       this.grain = grain;
       chunks = (items - 1) / grain + 1;
       pending.set(chunks);
-      ticket.set(((ticket.get() >>> Integer.SIZE) + 1) << Integer.SIZE | chunks);
+      loop++;
+      for (int i = 0; i < threads(); i++) {
+        tickets.set(i * PADDING, (loop << Integer.SIZE) | (firstChunk(i + 1) - firstChunk(i)));
+      }
       int helpers = Math.min(workers.length, chunks - 1);
       for (int i = 0; i < helpers; i++) {
         workers[i].wake();
@@ -125,18 +134,23 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
+  /** The first chunk of a thread's range. */
+  private int firstChunk(int thread) {
+    return (int) ((long) chunks * thread / threads());
+  }
+
   /** Takes chunks until none is left. */
   private void work(int thread) {
     int finished = 0;
     boolean more = true;
     while (more) {
       try {
-        int left = take();
-        more = left > 0;
+        int chunk = take(thread);
+        more = chunk >= 0;
         if (more) {
           finished++;
           if (failure.get() == null) {
-            int from = (chunks - left) * grain;
+            int from = chunk * grain;
             task.run(from, from + Math.min(grain, items - from), thread);
           }
         }
@@ -152,17 +166,19 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
-  /** Takes a chunk: returns how many were left, this one included, or 0 for none. */
-  private int take() {
-    while (true) {
-      long seen = ticket.get();
-      if ((int) seen == 0) {
-        return 0;
-      }
-      if (ticket.weakCompareAndSetVolatile(seen, seen - 1)) {
-        return (int) seen;
+  /** Takes a chunk, of a thread's own range if there is one, and returns it, or −1 for none. */
+  private int take(int thread) {
+    for (int i = 0; i < threads(); i++) {
+      int owner = (thread + i) % threads();
+      long seen = tickets.get(owner * PADDING);
+      while ((int) seen != 0) {
+        if (tickets.weakCompareAndSetVolatile(owner * PADDING, seen, seen - 1)) {
+          return firstChunk(owner + 1) - (int) seen;
+        }
+        seen = tickets.get(owner * PADDING);
       }
     }
+    return -1;
   }
 
   private void awaitAll() {
@@ -255,7 +271,11 @@ public final class WorkerPool implements AutoCloseable {
     }
 
     private boolean hasWork() {
-      return closed || (int) ticket.get() != 0;
+      boolean any = closed;
+      for (int i = 0; i < threads() && !any; i++) {
+        any = (int) tickets.get(i * PADDING) != 0;
+      }
+      return any;
     }
   }
 }

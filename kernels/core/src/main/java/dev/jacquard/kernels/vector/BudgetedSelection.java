@@ -28,6 +28,31 @@ final class BudgetedSelection implements WorkerPool.Task {
   /** Channels of a basis that a thread takes at a time; even. */
   private static final int CHANNELS = 32;
 
+  /**
+   * More than a page's weight, a sum of rounded exponentials, may be below that of one of its
+   * tokens, which decides by its own exponential.
+   */
+  private static final float ROUNDING = 1e-4f;
+
+  /** Numbers of a chunk and head in {@link #parts}. */
+  private static final int NUMBERS = 8;
+
+  /** The largest exact score of a forced token, and the weight of all relative to it. */
+  private static final int FORCED_LOG = 0;
+
+  private static final int FORCED_SUM = 1;
+
+  /** The largest estimated score, and the weight relative to it. */
+  private static final int CHUNK_LOG = 2;
+
+  private static final int CHUNK_SUM = 3;
+
+  /** Errors of the sketches of forced tokens: their sum, that of their squares, their number. */
+  private static final int ERROR_SUM = 4;
+
+  private static final int ERROR_SQUARES = 5;
+  private static final int ERROR_COUNT = 6;
+
   /** Entries of a chunk. */
   private static final int[] ALL = new int[SelectionRow.CHUNK_ENTRIES];
 
@@ -49,13 +74,10 @@ final class BudgetedSelection implements WorkerPool.Task {
     final SketchTables.Scratch tables = new SketchTables.Scratch();
     final EntryScan scan = new EntryScan();
     final TokenScores exact = new TokenScores();
-    final int[] forced = new int[SelectionRow.CHUNK_TOKENS];
+    final ListedTokens forced = new ListedTokens();
     final char[] byRule = new char[SelectionRow.CHUNK_ENTRIES];
 
-    /** Of each entry of a chunk: whether it has tokens that are not read in 8 bits. */
-    final boolean[] rest = new boolean[SelectionRow.CHUNK_ENTRIES];
-
-    /** Entries with such tokens, and others that are read by their weight. */
+    /** Entries with tokens that are read by their weight, and others that are not read. */
     final int[] mixed = new int[SelectionRow.CHUNK_ENTRIES];
 
     final float[] weights = new float[SelectionRow.CHUNK_TOKENS];
@@ -79,23 +101,13 @@ final class BudgetedSelection implements WorkerPool.Task {
   private int stride;
   private short[] sums = {};
 
-  /** Of each head and chunk: the largest exact score of a forced token, and their weight. */
-  private float[] forcedLog = {};
+  /**
+   * What is known of each chunk and head, {@link #NUMBERS} apart and chunk by chunk: neighbours in
+   * a line of the caches that two threads write would wait for each other.
+   */
+  private double[] parts = {};
 
-  private float[] forcedSum = {};
-
-  /** Of each head and chunk: what is known of the errors of its forced tokens' sketches. */
-  private double[] errorSum = {};
-
-  private double[] errorSquares = {};
-  private int[] forcedCount = {};
-
-  /** Of each head and chunk: the largest estimated score, and the weight relative to it. */
-  private float[] chunkLog = {};
-
-  private float[] chunkSum = {};
-
-  /** Of each head and entry: the estimated weight, relative to {@link #chunkLog}. */
+  /** Of each head and entry: the estimated weight, relative to {@link #CHUNK_LOG}. */
   private float[] pageSums = {};
 
   private float[] maximum = {};
@@ -103,8 +115,8 @@ final class BudgetedSelection implements WorkerPool.Task {
   /** Of each head: what is added to the scores of sketches, half the variance of their error. */
   private float[] raise = {};
 
-  /** Of each head: the weight from which on a token or the rest of a page is read. */
-  private double[] limit = {};
+  /** Of each head: the weight from which on the rest of a page is read; NaN if any is. */
+  private float[] limit = {};
 
   /** Of each head: the same for a token, in steps. */
   private short[] threshold = {};
@@ -199,21 +211,15 @@ final class BudgetedSelection implements WorkerPool.Task {
     if (maximum.length < heads) {
       maximum = new float[heads];
       raise = new float[heads];
-      limit = new double[heads];
+      limit = new float[heads];
       threshold = new short[heads];
     }
     if (slices.length < row.kvHeads()) {
       slices = new PageSelection.Slice[row.kvHeads()];
     }
-    int parts = heads * row.chunks();
-    if (forcedSum.length < parts) {
-      forcedSum = new float[2 * parts];
-      forcedLog = new float[2 * parts];
-      chunkSum = new float[2 * parts];
-      chunkLog = new float[2 * parts];
-      errorSum = new double[2 * parts];
-      errorSquares = new double[2 * parts];
-      forcedCount = new int[2 * parts];
+    int numbers = heads * row.chunks() * NUMBERS;
+    if (parts.length < numbers) {
+      parts = new double[2 * numbers];
     }
     if (pageSums.length < heads * row.entries()) {
       pageSums = new float[2 * heads * row.entries()];
@@ -221,6 +227,11 @@ final class BudgetedSelection implements WorkerPool.Task {
     for (Scratch s : scratch) {
       reserve(s);
     }
+  }
+
+  /** Where the numbers of a chunk and head start. */
+  private int part(int chunk, int head) {
+    return (chunk * row.heads() + head) * NUMBERS;
   }
 
   private void reserve(Scratch s) {
@@ -245,16 +256,20 @@ final class BudgetedSelection implements WorkerPool.Task {
       switch (phase) {
         case BALANCE -> balance(item / blocks(), item % blocks(), s);
         case TABLES -> build(item, s);
-        // The last chunk has most of the forced tokens, so it comes first.
-        case SCAN -> {
-          int chunk = row.chunks() - 1 - item / row.kvHeads();
-          scan(item % row.kvHeads(), chunk, s);
-        }
+        case SCAN -> scan(item % row.kvHeads(), chunk(item), s);
         case LIMITS -> findLimit(item);
+        case LISTS -> list(item % row.kvHeads(), chunk(item), s);
         case SAMPLES -> sample(item / row.groupHeads(), item % row.groupHeads(), s);
-        case LISTS -> list(item / row.chunks(), item % row.chunks(), s);
       }
     }
+  }
+
+  /**
+   * The chunk of an item: the last, which has most of the forced tokens, comes first; in all loops
+   * alike, so that a core finds the sums of its chunks in its own cache.
+   */
+  private int chunk(int item) {
+    return row.chunks() - 1 - item / row.kvHeads();
   }
 
   private void balance(int kvHead, int block, Scratch s) {
@@ -293,24 +308,27 @@ final class BudgetedSelection implements WorkerPool.Task {
         sums,
         firstHead * stride,
         stride);
-    int forced = 0;
+    s.forced.clear();
     for (int e = first; e < end; e++) {
+      if (row.free(e)) {
+        continue;
+      }
       int byRule = row.forced(e);
       slices[kvHead].fine()[e] = (char) byRule;
-      for (int bits = byRule; bits != 0; bits &= bits - 1) {
-        int token = e * PAGE_TOKENS + Integer.numberOfTrailingZeros(bits);
+      int before = s.forced.size();
+      s.forced.add(e, byRule);
+      for (int i = before; i < s.forced.size(); i++) {
         for (int h = 0; h < row.groupHeads(); h++) {
-          s.sketchScores[h * SelectionRow.CHUNK_TOKENS + forced] =
-              score(firstHead + h, sums[(firstHead + h) * stride + token]);
+          s.sketchScores[h * SelectionRow.CHUNK_TOKENS + i] =
+              score(firstHead + h, sums[(firstHead + h) * stride + s.forced.token(i)]);
         }
-        s.forced[forced++] = token;
       }
       int estimated = row.visible(e) & ~byRule;
       if (estimated != 0xFFFF) {
         hide(firstHead, e, estimated);
       }
     }
-    weighForced(kvHead, chunk, forced, s);
+    weighForced(kvHead, chunk, s);
     for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
       estimate(kvHead, h, chunk, s);
     }
@@ -322,18 +340,19 @@ final class BudgetedSelection implements WorkerPool.Task {
     int end = row.chunkEnd(chunk);
     int at = head * stride + first * PAGE_TOKENS;
     int count = (end - first) * PAGE_TOKENS;
-    int part = head * row.chunks() + chunk;
+    int part = part(chunk, head);
     short most = SelectionKernels.largest(sums, at, count);
-    chunkLog[part] = most < 0 ? Float.NEGATIVE_INFINITY : score(head, most);
-    chunkSum[part] = 0;
+    float log = most < 0 ? Float.NEGATIVE_INFINITY : score(head, most);
+    parts[part + CHUNK_LOG] = log;
+    parts[part + CHUNK_SUM] = 0;
     if (most < 0) {
       return;
     }
-    weigh(head, ALL, end - first, first, slices[kvHead].fine(), chunkLog[part], s);
+    weigh(head, ALL, end - first, first, slices[kvHead].fine(), log, s);
     TokenKernels.sum16(s.weights, 0, end - first, s.pages, 0);
     System.arraycopy(s.pages, 0, pageSums, head * row.entries() + first, end - first);
     Arrays.fill(s.pages, end - first, SelectionRow.CHUNK_ENTRIES, 0);
-    chunkSum[part] = VectorMath.pairwiseSum(s.pages, SelectionRow.CHUNK_ENTRIES);
+    parts[part + CHUNK_SUM] = VectorMath.pairwiseSum(s.pages, SelectionRow.CHUNK_ENTRIES);
   }
 
   /** Takes the tokens of an entry that are not estimated out of the sums. */
@@ -351,46 +370,24 @@ final class BudgetedSelection implements WorkerPool.Task {
    * Of the chunk's forced tokens: the largest exact score, the sum of the weights, and the sums of
    * the errors that sketches make and of their squares.
    */
-  private void weighForced(int kvHead, int chunk, int count, Scratch s) {
+  private void weighForced(int kvHead, int chunk, Scratch s) {
     int firstHead = kvHead * row.groupHeads();
+    int count = s.forced.size();
+    int whole = Math.max(1, (count + PAGE_TOKENS - 1) / PAGE_TOKENS) * PAGE_TOKENS;
     if (count > 0) {
-      int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
       s.exact.ask(row, firstHead, row.groupHeads());
-      for (int h = 0; h < row.groupHeads(); h++) {
-        Arrays.fill(
-            s.exactScores,
-            h * SelectionRow.CHUNK_TOKENS + count,
-            h * SelectionRow.CHUNK_TOKENS + whole,
-            Float.NEGATIVE_INFINITY);
-      }
-      s.exact.score(
-          row.kv(),
-          row.view(),
-          row.layer(),
-          kvHead,
-          s.forced,
-          0,
-          count,
-          s.exactScores,
-          0,
-          SelectionRow.CHUNK_TOKENS);
-      for (int h = 0; h < row.groupHeads(); h++) {
-        int from = h * SelectionRow.CHUNK_TOKENS;
-        int to = (firstHead + h) * row.chunks() + chunk;
-        addErrors(s, from, count, to);
-        forcedLog[to] = AttentionKernels.maximum(s.exactScores, from, from + whole);
-        forcedSum[to] =
-            AttentionKernels.exponentials(
-                s.exactScores, from, from + whole, forcedLog[to], s.chains);
-      }
-    } else {
-      for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
-        forcedLog[h * row.chunks() + chunk] = Float.NEGATIVE_INFINITY;
-        forcedSum[h * row.chunks() + chunk] = 0;
-        errorSum[h * row.chunks() + chunk] = 0;
-        errorSquares[h * row.chunks() + chunk] = 0;
-        forcedCount[h * row.chunks() + chunk] = 0;
-      }
+      s.forced.locateKeys(row, kvHead);
+      s.exact.score(row, s.forced, s.exactScores, 0, SelectionRow.CHUNK_TOKENS);
+    }
+    for (int h = 0; h < row.groupHeads(); h++) {
+      int from = h * SelectionRow.CHUNK_TOKENS;
+      int to = part(chunk, firstHead + h);
+      addErrors(s, from, count, to);
+      Arrays.fill(s.exactScores, from + count, from + whole, Float.NEGATIVE_INFINITY);
+      float log = AttentionKernels.maximum(s.exactScores, from, from + whole);
+      parts[to + FORCED_LOG] = log;
+      parts[to + FORCED_SUM] =
+          AttentionKernels.exponentials(s.exactScores, from, from + whole, log, s.chains);
     }
   }
 
@@ -402,9 +399,9 @@ final class BudgetedSelection implements WorkerPool.Task {
       sum += error;
       squares += error * error;
     }
-    errorSum[to] = sum;
-    errorSquares[to] = squares;
-    forcedCount[to] = count;
+    parts[to + ERROR_SUM] = sum;
+    parts[to + ERROR_SQUARES] = squares;
+    parts[to + ERROR_COUNT] = count;
   }
 
   /** Half the variance of the errors of the forced tokens' sketches. */
@@ -412,10 +409,11 @@ final class BudgetedSelection implements WorkerPool.Task {
     double sum = 0;
     double squares = 0;
     double count = 0;
-    for (int i = head * row.chunks(); i < (head + 1) * row.chunks(); i++) {
-      sum += errorSum[i];
-      squares += errorSquares[i];
-      count += forcedCount[i];
+    for (int chunk = 0; chunk < row.chunks(); chunk++) {
+      int part = part(chunk, head);
+      sum += parts[part + ERROR_SUM];
+      squares += parts[part + ERROR_SQUARES];
+      count += parts[part + ERROR_COUNT];
     }
     double mean = sum / count;
     return Math.max(0, squares / count - mean * mean) / 2;
@@ -459,35 +457,40 @@ final class BudgetedSelection implements WorkerPool.Task {
 
   /** The weight from which on a head wants to read, and its largest score. */
   private void findLimit(int head) {
-    int from = head * row.chunks();
-    int to = from + row.chunks();
-    raise[head] = (float) halfVariance(head);
+    float raised = (float) halfVariance(head);
     float largest = Float.NEGATIVE_INFINITY;
-    for (int i = from; i < to; i++) {
-      largest = Math.max(largest, Math.max(forcedLog[i], chunkLog[i] + raise[head]));
+    for (int chunk = 0; chunk < row.chunks(); chunk++) {
+      int part = part(chunk, head);
+      float forced = (float) parts[part + FORCED_LOG];
+      largest = Math.max(largest, Math.max(forced, (float) parts[part + CHUNK_LOG] + raised));
     }
+    raise[head] = raised;
     maximum[head] = largest;
     double total = 0;
-    for (int i = from; i < to; i++) {
-      total += weight(forcedSum[i], forcedLog[i] - largest);
-      total += weight(chunkSum[i], chunkLog[i] + raise[head] - largest);
+    for (int chunk = 0; chunk < row.chunks(); chunk++) {
+      int part = part(chunk, head);
+      total += weight(parts[part + FORCED_SUM], (float) parts[part + FORCED_LOG] - largest);
+      float log = (float) parts[part + CHUNK_LOG] + raised;
+      total += weight(parts[part + CHUNK_SUM], log - largest);
     }
     // What is no number is read, and shows in the output.
-    limit[head] = total <= Double.MAX_VALUE ? (1 - coverage) * total / row.entries() : Double.NaN;
-    threshold[head] = (short) firstNotBelow(head);
+    double least = total <= Double.MAX_VALUE ? (1 - coverage) * total / row.entries() : Double.NaN;
+    threshold[head] = (short) firstNotBelow(head, least);
+    // A float is below the limit if and only if it is below the next float.
+    limit[head] = (float) least < least ? Math.nextUp((float) least) : (float) least;
   }
 
-  private static double weight(float sum, float log) {
-    return sum == 0 ? 0 : sum * (double) VectorMath.exp(log);
+  private static double weight(double sum, float log) {
+    return sum == 0 ? 0 : sum * VectorMath.exp(log);
   }
 
-  /** The fewest steps whose weight is not below the limit; one more than there are for none. */
-  private int firstNotBelow(int head) {
+  /** The fewest steps whose weight is not below a limit; one more than there are for none. */
+  private int firstNotBelow(int head, double least) {
     int low = 0;
     int high = tables.sums();
     while (low < high) {
       int middle = (low + high) >>> 1;
-      if (VectorMath.exp(score(head, middle) + raise[head] - maximum[head]) < limit[head]) {
+      if (VectorMath.exp(score(head, middle) + raise[head] - maximum[head]) < least) {
         low = middle + 1;
       } else {
         high = middle;
@@ -503,63 +506,87 @@ final class BudgetedSelection implements WorkerPool.Task {
     int firstHead = kvHead * row.groupHeads();
     char[] fine = slice.fine();
     System.arraycopy(fine, first, s.byRule, 0, end - first);
-    for (int h = firstHead; h < firstHead + row.groupHeads(); h++) {
-      SelectionKernels.keep(sums, h * stride + first * PAGE_TOKENS, threshold[h], fine, first, end);
+    for (int h = 0; h < row.groupHeads(); h++) {
+      weighPages(slice, firstHead + h, h, chunk);
+      keep(slice, firstHead + h, h, first, end);
     }
+    long rest = 0;
     int mixed = 0;
     for (int e = first; e < end; e++) {
-      boolean rest = (row.visible(e) & ~fine[e]) != 0;
-      s.rest[e - first] = rest;
-      if (rest && fine[e] != s.byRule[e - first]) {
-        s.mixed[mixed++] = e - first;
+      if ((row.visible(e) & ~fine[e]) != 0) {
+        rest |= 1L << (e - first);
+        if (fine[e] != s.byRule[e - first]) {
+          s.mixed[mixed++] = e - first;
+        }
       }
+    }
+    long heavy = everyMean ? -1 : meansWithoutNumber(kvHead, first, end);
+    for (int h = 0; h < row.groupHeads(); h++) {
+      weighMixed(slice, firstHead + h, h, chunk, mixed, s);
+      int at = h * row.entries() + first;
+      heavy |= SelectionKernels.notBelow(slice.far(), at, end - first, limit[firstHead + h]);
     }
     for (int h = 0; h < row.groupHeads(); h++) {
-      weighMeans(slice, firstHead + h, h, chunk, mixed, s);
-    }
-    for (int e = first; e < end; e++) {
-      boolean read = s.rest[e - first] && (everyMean || isRead(slice, kvHead, e));
-      for (int h = 0; h < row.groupHeads(); h++) {
-        int i = h * row.entries() + e;
-        slice.far()[i] = read ? Math.max(slice.far()[i], Float.MIN_VALUE) : 0;
-      }
+      int at = h * row.entries() + first;
+      SelectionKernels.keepMeans(slice.far(), at, end - first, rest & heavy);
     }
   }
 
-  /** Whether the rest of a page is heavy for some head, or its mean is no number. */
-  private boolean isRead(PageSelection.Slice slice, int kvHead, int entry) {
-    boolean heavy = false;
-    for (int h = 0; h < row.groupHeads(); h++) {
-      float far = slice.far()[h * row.entries() + entry];
-      heavy |= !(far < limit[kvHead * row.groupHeads() + h]);
+  /** A bit for each entry whose mean is no number: it is read, so that it shows in the output. */
+  private long meansWithoutNumber(int kvHead, int first, int end) {
+    long bits = 0;
+    for (int e = first; row.kv().anyMeanIsNoNumber() && e < end; e++) {
+      if (Float.isNaN(row.meanNumber(row.view().page(e), kvHead, SelectionRow.SCALE))) {
+        bits |= 1L << (e - first);
+      }
     }
-    return heavy
-        || (row.kv().anyMeanIsNoNumber()
-            && Float.isNaN(row.meanNumber(row.view().page(entry), kvHead, SelectionRow.SCALE)));
+    return bits;
   }
 
-  /** What is not read in 8 bits: the sums of whole pages, and anew where a token was taken out. */
-  private void weighMeans(
+  /** Weights of whole pages. */
+  private void weighPages(PageSelection.Slice slice, int head, int h, int chunk) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int count = row.chunkEnd(chunk) - first;
+    float log = (float) parts[part(chunk, head) + CHUNK_LOG];
+    slice.farLog()[h] = maximum[head];
+    int to = h * row.entries() + first;
+    if (log == Float.NEGATIVE_INFINITY) {
+      Arrays.fill(slice.far(), to, to + count, 0);
+      return;
+    }
+    float factor = VectorMath.exp(log + raise[head] - maximum[head]);
+    int from = head * row.entries() + first;
+    float[] far = slice.far();
+    for (int i = 0; i < count; i++) {
+      far[to + i] = pageSums[from + i] * factor;
+    }
+  }
+
+  /** Lists a head's heavy tokens: only pages that weigh as much can have one. */
+  private void keep(PageSelection.Slice slice, int head, int h, int first, int end) {
+    float least = limit[head] * (1 - ROUNDING);
+    int at = h * row.entries() + first;
+    long pages = SelectionKernels.notBelow(slice.far(), at, end - first, least);
+    for (; pages != 0; pages &= pages - 1) {
+      int e = first + Long.numberOfTrailingZeros(pages);
+      slice.fine()[e] |=
+          SelectionKernels.notBelow(sums, head * stride + e * PAGE_TOKENS, threshold[head]);
+    }
+  }
+
+  /** Weighs pages anew that tokens were taken out of. */
+  private void weighMixed(
       PageSelection.Slice slice, int head, int h, int chunk, int mixed, Scratch s) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
-    float largest = maximum[head];
-    float log = chunkLog[head * row.chunks() + chunk];
-    slice.farLog()[h] = largest;
+    float log = (float) parts[part(chunk, head) + CHUNK_LOG];
     if (log == Float.NEGATIVE_INFINITY) {
       return;
     }
-    int from = head * row.entries() + first;
-    float factor = VectorMath.exp(log + raise[head] - largest);
+    float factor = VectorMath.exp(log + raise[head] - maximum[head]);
     weigh(head, s.mixed, mixed, first, slice.fine(), log, s);
     TokenKernels.sum16(s.weights, 0, mixed, s.pages, 0);
     for (int i = 0; i < mixed; i++) {
-      pageSums[from + s.mixed[i]] = s.pages[i];
-    }
-    float[] far = slice.far();
-    int to = h * row.entries() + first;
-    int count = row.chunkEnd(chunk) - first;
-    for (int i = 0; i < count; i++) {
-      far[to + i] = pageSums[from + i] * factor;
+      slice.far()[h * row.entries() + first + s.mixed[i]] = s.pages[i] * factor;
     }
   }
 

@@ -76,7 +76,7 @@ final class EntryScan {
           at,
           bytes,
           tables.tables(),
-          (query + i) * tables.stride(),
+          (query + i) * (long) tables.stride(),
           tables.stride(),
           target,
           to + i * stride,
@@ -88,7 +88,7 @@ final class EntryScan {
           at,
           bytes,
           tables.tables(),
-          (query + i) * tables.stride(),
+          (query + i) * (long) tables.stride(),
           target,
           to + i * stride);
     }

@@ -27,9 +27,6 @@ final class ListAttention implements Stage, WorkerPool.Task {
   /** Values that are read together. */
   private static final int BLOCK = 32;
 
-  /** Bytes of a line of the caches. */
-  private static final int LINE = 64;
-
   private final Step step;
   private final Op.Attention op;
   private final PageSelection selection;
@@ -73,6 +70,7 @@ final class ListAttention implements Stage, WorkerPool.Task {
     private final Scratch[] scratch;
     private int[] firstItem = new int[16];
     private float[] parts = {};
+    private int[] counts = {};
     private int[] firstAudit = new int[16];
     private AtomicIntegerArray unfinished = new AtomicIntegerArray(16);
     private float[] totals = {};
@@ -89,13 +87,9 @@ final class ListAttention implements Stage, WorkerPool.Task {
     final TokenScores exact = new TokenScores();
     final SampleAudit audit = new SampleAudit();
     final TierReader tiers = new TierReader();
-    final int[] tokens = new int[SelectionRow.CHUNK_TOKENS];
+    final ListedTokens list = new ListedTokens();
     final int[] entries = new int[SelectionRow.CHUNK_ENTRIES];
     final float[] chains = new float[VectorMath.CHAINS];
-
-    /** What was touched, so that touching it is not dropped. */
-    @SuppressWarnings("UnusedVariable") // writing it is what it is for
-    int touched;
 
     float[] weights = {};
     float[] farWeights = {};
@@ -104,7 +98,6 @@ final class ListAttention implements Stage, WorkerPool.Task {
     /** Codes of {@link #BLOCK} values, and their scales. */
     byte[] codes = {};
 
-    short[] halves = {};
     float[] scales = {};
 
     /** Values that are read in 4 bits. */
@@ -124,7 +117,6 @@ final class ListAttention implements Stage, WorkerPool.Task {
       if (values.length < BLOCK * valueStride) {
         values = new float[BLOCK * valueStride];
         codes = new byte[BLOCK * valueStride + Long.BYTES]; // the narrowest vectors read past it
-        halves = new short[BLOCK * valueStride / QuantizedKv.GROUP];
         scales = new float[BLOCK * valueStride / QuantizedKv.GROUP];
       }
     }
@@ -161,13 +153,23 @@ final class ListAttention implements Stage, WorkerPool.Task {
     if (workspace.parts.length < items * partSize) {
       workspace.parts = new float[2 * items * partSize];
     }
+    if (workspace.counts.length < items * ReadingCount.NUMBERS) {
+      workspace.counts = new int[2 * items * ReadingCount.NUMBERS];
+    }
     step.pool().run(items, 1, this);
     if (audits > 0) {
       auditing = true;
       step.pool().run(audits, 1, this);
     }
     clearFailedBounds(slices);
-    workspace.count.add(step, op, layer, selection, failed.failed);
+    for (int i = 0; i < slices; i++) {
+      int from = workspace.firstItem[i] * ReadingCount.NUMBERS;
+      int to = workspace.firstItem[i + 1] * ReadingCount.NUMBERS;
+      if (from < to) {
+        workspace.count.add(
+            step, layer, selection.slice(i), failed.failed[i], workspace.counts, from, to);
+      }
+    }
   }
 
   /** A slice that reads everything has nothing to bound. */
@@ -210,15 +212,33 @@ final class ListAttention implements Stage, WorkerPool.Task {
   private void attend(int index, int item, Scratch s) {
     PageSelection.Slice slice = selection.slice(index);
     s.row.begin(step, op, query, slice.firstRow());
-    int chunk = item - workspace.firstItem[index];
-    attend(slice, chunk, s, workspace.parts, item * partSize);
+    // The last chunk has most of the tokens that are read by rule, so it comes first.
+    int chunk = chunks(slice) - 1 - (item - workspace.firstItem[index]);
+    int part = workspace.firstItem[index] + chunk;
+    long means = means(slice, chunk, s.row);
+    attend(slice, chunk, means, s, workspace.parts, part * partSize);
+    int counts = part * ReadingCount.NUMBERS;
+    ReadingCount.count(s.row, slice, chunk, means, workspace.counts, counts);
     if (workspace.unfinished.decrementAndGet(index) == 0) {
       finish(slice, index, s);
     }
   }
 
+  /** A bit for each entry of a chunk whose mean has a weight for some head. */
+  private long means(PageSelection.Slice slice, int chunk, SelectionRow row) {
+    int first = chunk * SelectionRow.CHUNK_ENTRIES;
+    int count = row.chunkEnd(chunk) - first;
+    long bits = 0;
+    for (int h = 0; slice.hasFar() && h < groupHeads; h++) {
+      int at = h * slice.entries() + first;
+      bits |= SelectionKernels.notBelow(slice.far(), at, count, Float.MIN_VALUE);
+    }
+    return bits;
+  }
+
   /** One chunk: sums of values, maxima, and sums of weights to {@code part[at …]}. */
-  private void attend(PageSelection.Slice slice, int chunk, Scratch s, float[] part, int at) {
+  private void attend(
+      PageSelection.Slice slice, int chunk, long means, Scratch s, float[] part, int at) {
     int first = chunk * SelectionRow.CHUNK_ENTRIES;
     int end = s.row.chunkEnd(chunk);
     int kvHead = slice.firstHead() / groupHeads;
@@ -226,85 +246,36 @@ final class ListAttention implements Stage, WorkerPool.Task {
       s.tiers.read(s.row, slice, kvHead, first, end, part, at, valueStride);
       return;
     }
-    int fine = 0;
+    s.list.clear();
     for (int e = first; e < end; e++) {
-      fine = collect(slice.fine()[e] & s.row.visible(e), e, s.tokens, fine);
-    }
-    int count = fine;
-    for (int e = first; e < end; e++) {
-      int coarse = slice.coarse()[e] & ~slice.fine()[e] & s.row.visible(e);
-      count = collect(coarse, e, s.tokens, count);
-    }
-    clear(part, at);
-    if (count > 0) {
-      touch(kvHead, count, s);
-      weigh(slice, kvHead, count, s, part, at);
-      addFine(kvHead, fine, s, part, at);
-      addCoarse(kvHead, fine, count, s, part, at);
-    }
-    if (slice.hasFar()) {
-      addMeans(slice, kvHead, first, end, s, part, at);
-    }
-  }
-
-  /**
-   * Reads a byte of every line that the tokens lie in. Their misses then overlap, while expansion
-   * would take one token's after the other's.
-   */
-  private void touch(int kvHead, int count, Scratch s) {
-    Q8KvStorage kv = s.row.kv();
-    int keySize = s.row.keySize();
-    int keyScales = Short.BYTES * QuantizedKv.groups(keySize);
-    int planes = 2 * Q8KvStorage.plane(valueSize);
-    int valueScales = Short.BYTES * QuantizedKv.groups(valueSize);
-    int sum = 0;
-    for (int i = 0; i < count; ) {
-      int entry = s.tokens[i] / PAGE_TOKENS;
-      int page = s.row.view().page(entry);
-      MemorySegment memory = kv.memory(op.layer(), page);
-      long keyAt = kv.offset(Part.KEYS, op.layer(), page, kvHead);
-      long keyScaleAt = kv.offset(Part.KEY_SCALES, op.layer(), page, kvHead);
-      long valueAt = kv.offset(Part.VALUES, op.layer(), page, kvHead);
-      long valueScaleAt = kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead);
-      for (; i < count && s.tokens[i] / PAGE_TOKENS == entry; i++) {
-        long token = s.tokens[i] % PAGE_TOKENS;
-        sum += memory.get(ValueLayout.JAVA_BYTE, keyScaleAt + token * keyScales);
-        sum += memory.get(ValueLayout.JAVA_BYTE, valueScaleAt + token * valueScales);
-        for (int j = 0; j < keySize; j += LINE) {
-          sum += memory.get(ValueLayout.JAVA_BYTE, keyAt + token * keySize + j);
-        }
-        for (int j = 0; j < planes; j += LINE) {
-          sum += memory.get(ValueLayout.JAVA_BYTE, valueAt + token * planes + j);
-        }
+      if (slice.fine()[e] != 0) {
+        s.list.add(e, slice.fine()[e] & s.row.visible(e));
       }
     }
-    s.touched = sum;
-  }
-
-  private static int collect(int bits, int entry, int[] tokens, int count) {
-    int to = count;
-    for (int rest = bits; rest != 0; rest &= rest - 1) {
-      tokens[to++] = entry * PAGE_TOKENS + Integer.numberOfTrailingZeros(rest);
+    int fine = s.list.size();
+    for (int e = first; e < end; e++) {
+      if (slice.coarse()[e] != 0) {
+        s.list.add(e, slice.coarse()[e] & ~slice.fine()[e] & s.row.visible(e));
+      }
     }
-    return to;
+    clear(part, at);
+    if (s.list.size() > 0) {
+      s.list.locate(s.row, kvHead);
+      weigh(slice, s, part, at);
+      addFine(fine, s, part, at);
+      addCoarse(fine, s, part, at);
+    }
+    if (means != 0) {
+      addMeans(slice, kvHead, first, means, s, part, at);
+    }
   }
 
   /** Scores of the chunk's tokens, which then become weights. */
-  private void weigh(
-      PageSelection.Slice slice, int kvHead, int count, Scratch s, float[] part, int at) {
+  private void weigh(PageSelection.Slice slice, Scratch s, float[] part, int at) {
+    int count = s.list.size();
     int whole = (count + PAGE_TOKENS - 1) / PAGE_TOKENS * PAGE_TOKENS;
     s.exact.ask(s.row, slice.firstHead(), groupHeads);
-    s.exact.score(
-        s.row.kv(),
-        s.row.view(),
-        op.layer(),
-        kvHead,
-        s.tokens,
-        0,
-        count,
-        s.weights,
-        0,
-        SelectionRow.CHUNK_TOKENS);
+    s.exact.score(s.row, s.list, s.weights, 0, SelectionRow.CHUNK_TOKENS);
     for (int h = 0; h < groupHeads; h++) {
       int from = h * SelectionRow.CHUNK_TOKENS;
       Arrays.fill(s.weights, from + count, from + whole, Float.NEGATIVE_INFINITY);
@@ -315,28 +286,18 @@ final class ListAttention implements Stage, WorkerPool.Task {
     }
   }
 
-  private void addFine(int kvHead, int count, Scratch s, float[] part, int at) {
+  private void addFine(int count, Scratch s, float[] part, int at) {
     Q8KvStorage kv = s.row.kv();
-    KvView view = s.row.view();
     int plane = Q8KvStorage.plane(valueSize);
     int groups = QuantizedKv.groups(valueSize);
     int stride = valueStride / QuantizedKv.GROUP;
     for (int i = 0; i < count; i += BLOCK) {
       int n = Math.min(BLOCK, count - i);
       for (int t = 0; t < n; t++) {
-        int page = view.page(s.tokens[i + t] / PAGE_TOKENS);
-        long offset = s.tokens[i + t] % PAGE_TOKENS;
-        MemorySegment memory = kv.memory(op.layer(), page);
-        long planes = kv.offset(Part.VALUES, op.layer(), page, kvHead) + offset * 2 * plane;
-        Q8ValueKernels.join(memory, planes, plane, 1, s.codes, t * valueStride, valueStride);
-        long scales =
-            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + offset * groups * Short.BYTES;
-        for (int g = 0; g < groups; g++) {
-          s.halves[t * stride + g] = memory.get(Q8KvStorage.HALF, scales + (long) g * Short.BYTES);
-        }
-      }
-      for (int j = 0; j < n * stride; j++) {
-        s.scales[j] = Float.float16ToFloat(s.halves[j]);
+        MemorySegment memory = kv.memory(op.layer(), s.list.page(i + t));
+        Q8ValueKernels.join(
+            memory, s.list.value(i + t), plane, 1, s.codes, t * valueStride, valueStride);
+        ListedTokens.toFloats(memory, s.list.valueScales(i + t), groups, s.scales, t * stride);
       }
       addCodes(n, s.weights, i, SelectionRow.CHUNK_TOKENS, s, part, at);
     }
@@ -365,20 +326,15 @@ final class ListAttention implements Stage, WorkerPool.Task {
         at);
   }
 
-  private void addCoarse(int kvHead, int from, int count, Scratch s, float[] part, int at) {
+  private void addCoarse(int from, Scratch s, float[] part, int at) {
     Q8KvStorage kv = s.row.kv();
-    KvView view = s.row.view();
-    int plane = 2 * Q8KvStorage.plane(valueSize);
-    int scaleBytes = Short.BYTES * QuantizedKv.groups(valueSize);
-    for (int i = from; i < count; i += BLOCK) {
-      int n = Math.min(BLOCK, count - i);
+    for (int i = from; i < s.list.size(); i += BLOCK) {
+      int n = Math.min(BLOCK, s.list.size() - i);
       for (int t = 0; t < n; t++) {
-        int page = view.page(s.tokens[i + t] / PAGE_TOKENS);
-        int offset = s.tokens[i + t] % PAGE_TOKENS;
         TokenKernels.expandCoarse(
-            kv.memory(op.layer(), page),
-            kv.offset(Part.VALUES, op.layer(), page, kvHead) + (long) offset * plane,
-            kv.offset(Part.VALUE_SCALES, op.layer(), page, kvHead) + (long) offset * scaleBytes,
+            kv.memory(op.layer(), s.list.page(i + t)),
+            s.list.value(i + t),
+            s.list.valueScales(i + t),
             valueSize,
             s.values,
             t * valueStride);
@@ -389,21 +345,22 @@ final class ListAttention implements Stage, WorkerPool.Task {
 
   /** Adds page means with their weights: a part of its own, which is merged. */
   private void addMeans(
-      PageSelection.Slice slice, int kvHead, int first, int end, Scratch s, float[] part, int at) {
+      PageSelection.Slice slice,
+      int kvHead,
+      int first,
+      long means,
+      Scratch s,
+      float[] part,
+      int at) {
     int count = 0;
-    for (int e = first; e < end; e++) {
-      boolean any = false;
-      for (int h = 0; h < groupHeads; h++) {
-        float weight = slice.far()[h * slice.entries() + e];
-        s.farWeights[h * SelectionRow.CHUNK_ENTRIES + count] = weight;
-        any |= weight != 0;
-      }
-      if (any) {
-        s.entries[count++] = e;
-      }
+    for (long rest = means; rest != 0; rest &= rest - 1) {
+      s.entries[count++] = first + Long.numberOfTrailingZeros(rest);
     }
-    if (count == 0) {
-      return;
+    for (int h = 0; h < groupHeads; h++) {
+      for (int i = 0; i < count; i++) {
+        s.farWeights[h * SelectionRow.CHUNK_ENTRIES + i] =
+            slice.far()[h * slice.entries() + s.entries[i]];
+      }
     }
     clear(s.part, 0);
     for (int h = 0; h < groupHeads; h++) {

@@ -22,8 +22,8 @@ final class SampleAudit {
 
   private final TokenScores exact = new TokenScores();
   private final ValueDiameter diameter = new ValueDiameter();
+  private final ListedTokens list = new ListedTokens();
   private float[] scores = {};
-  private int[] tokens = {};
   private float[] value = {};
   private float[] mean = {};
   private double[] total = {};
@@ -55,9 +55,14 @@ final class SampleAudit {
     int size = row.valueSize();
     int kvHead = slice.firstHead() / row.groupHeads();
     reserve(n, size);
-    System.arraycopy(slice.sampleToken(), h * n, tokens, 0, n);
+    list.clear();
+    for (int i = h * n; i < (h + 1) * n; i++) {
+      int token = slice.sampleToken()[i];
+      list.add(token / PAGE_TOKENS, 1 << token % PAGE_TOKENS);
+    }
+    list.locateKeys(row, kvHead);
     exact.ask(row, slice.firstHead() + h, 1);
-    exact.score(row.kv(), row.view(), row.layer(), kvHead, tokens, 0, n, scores, 0, n);
+    exact.score(row, list, scores, 0, n);
     double share = Math.exp(slice.sampledLog()[h] - (double) log);
     double lack = 0;
     double largest = 0;
@@ -65,7 +70,7 @@ final class SampleAudit {
     for (int i = 0; i < n; i++) {
       double estimated = slice.sampleLog()[h * n + i];
       double ratio = Math.exp(scores[i] - estimated);
-      read(row, kvHead, tokens[i]);
+      read(row, kvHead, list.token(i));
       add(ratio, size);
       lack += ratio - 1;
       largest = Math.max(largest, Math.max(Math.abs(scores[i]), Math.abs(estimated)));
@@ -80,7 +85,7 @@ final class SampleAudit {
     }
     Arrays.fill(squares, 0, size, 0);
     for (int i = 0; i < n; i++) {
-      read(row, kvHead, tokens[i]);
+      read(row, kvHead, list.token(i));
       addSquares(Math.exp(scores[i] - (double) slice.sampleLog()[h * n + i]), size);
     }
     double variance = 0;
@@ -96,8 +101,7 @@ final class SampleAudit {
   }
 
   private void reserve(int n, int size) {
-    if (tokens.length < n) {
-      tokens = new int[n];
+    if (scores.length < n) {
       scores = new float[n];
     }
     if (value.length < size) {

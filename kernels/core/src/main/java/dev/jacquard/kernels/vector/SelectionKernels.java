@@ -37,18 +37,49 @@ final class SelectionKernels {
     return (short) largest;
   }
 
-  /** Sets the bits of tokens with {@code threshold} steps or more. */
-  static void keep(short[] sums, int at, short threshold, char[] fine, int first, int end) {
-    for (int e = first; e < end; e++) {
-      long bits = 0;
-      for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
-        bits |=
-            ShortVector.fromArray(SUMS, sums, at + (e - first) * PAGE_TOKENS + lane)
-                    .compare(VectorOperators.GE, threshold)
-                    .toLong()
-                << lane;
-      }
-      fine[e] |= (char) bits;
+  /** A bit for each token of a page with {@code threshold} steps or more. */
+  static char notBelow(short[] sums, int at, short threshold) {
+    long bits = 0;
+    for (int lane = 0; lane < PAGE_TOKENS; lane += FLOATS) {
+      bits |=
+          ShortVector.fromArray(SUMS, sums, at + lane)
+                  .compare(VectorOperators.GE, threshold)
+                  .toLong()
+              << lane;
+    }
+    return (char) bits;
+  }
+
+  /** A bit for each of up to 64 weights that is not below a limit, or no number. */
+  static long notBelow(float[] weights, int at, int count, float limit) {
+    long bits = 0;
+    int i = 0;
+    for (; i + FLOATS <= count; i += FLOATS) {
+      bits |=
+          FloatVector.fromArray(FLOAT, weights, at + i)
+                  .compare(VectorOperators.LT, limit)
+                  .not()
+                  .toLong()
+              << i;
+    }
+    for (; i < count; i++) {
+      bits |= weights[at + i] < limit ? 0 : 1L << i;
+    }
+    return bits;
+  }
+
+  /** Weights of means that are read are above 0, all others of up to 64 become 0. */
+  static void keepMeans(float[] weights, int at, int count, long read) {
+    int i = 0;
+    for (; i + FLOATS <= count; i += FLOATS) {
+      FloatVector.zero(FLOAT)
+          .blend(
+              FloatVector.fromArray(FLOAT, weights, at + i).max(Float.MIN_VALUE),
+              VectorMask.fromLong(FLOAT, read >>> i))
+          .intoArray(weights, at + i);
+    }
+    for (; i < count; i++) {
+      weights[at + i] = (read >>> i & 1) == 0 ? 0 : Math.max(weights[at + i], Float.MIN_VALUE);
     }
   }
 

@@ -178,6 +178,15 @@ final class SelectionRow {
     return visible & (sinks | recent);
   }
 
+  /** Whether an entry is a full page that the row sees whole, and no rule reads any of it. */
+  boolean free(int entry) {
+    int start = view().firstPosition(entry);
+    return view().length(entry) == PAGE_TOKENS
+        && start >= FIRST
+        && start + PAGE_TOKENS <= position - LAST + 1
+        && !view().pinned(entry);
+  }
+
   /** Whether an entry holds the row itself: its page is still being filled. */
   boolean open(int entry) {
     return view().firstPosition(entry) + view().length(entry) > position;

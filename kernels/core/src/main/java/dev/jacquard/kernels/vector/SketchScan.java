@@ -42,8 +42,8 @@ final class SketchScan {
       MemorySegment sketches,
       long quad,
       int sketchBytes,
-      byte[] tables,
-      int at,
+      MemorySegment tables,
+      long at,
       int tableStride,
       short[] sums,
       int to,
@@ -64,31 +64,39 @@ final class SketchScan {
             low.reinterpretAsShorts()
                 .lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 4))
                 .reinterpretAsBytes();
-        int t = at + i * 2 * SketchTables.TABLE;
+        long t = at + i * 2L * SketchTables.TABLE;
         ShortVector sum =
-            low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+            low.selectFrom(ByteVector.fromMemorySegment(BYTE, tables, t, ORDER))
+                .add(
+                    high.selectFrom(
+                        ByteVector.fromMemorySegment(BYTE, tables, t + SketchTables.TABLE, ORDER)))
                 .reinterpretAsShorts();
         all0 = all0.add(sum);
         upper0 = upper0.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
-            low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+            low.selectFrom(ByteVector.fromMemorySegment(BYTE, tables, t, ORDER))
+                .add(
+                    high.selectFrom(
+                        ByteVector.fromMemorySegment(BYTE, tables, t + SketchTables.TABLE, ORDER)))
                 .reinterpretAsShorts();
         all1 = all1.add(sum);
         upper1 = upper1.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
-            low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+            low.selectFrom(ByteVector.fromMemorySegment(BYTE, tables, t, ORDER))
+                .add(
+                    high.selectFrom(
+                        ByteVector.fromMemorySegment(BYTE, tables, t + SketchTables.TABLE, ORDER)))
                 .reinterpretAsShorts();
         all2 = all2.add(sum);
         upper2 = upper2.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
         t += tableStride;
         sum =
-            low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+            low.selectFrom(ByteVector.fromMemorySegment(BYTE, tables, t, ORDER))
+                .add(
+                    high.selectFrom(
+                        ByteVector.fromMemorySegment(BYTE, tables, t + SketchTables.TABLE, ORDER)))
                 .reinterpretAsShorts();
         all3 = all3.add(sum);
         upper3 = upper3.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));
@@ -118,8 +126,8 @@ final class SketchScan {
       MemorySegment sketches,
       long quad,
       int sketchBytes,
-      byte[] tables,
-      int at,
+      MemorySegment tables,
+      long at,
       short[] sums,
       int to) {
     for (int lane = 0; lane < TOKENS; lane += BYTES) {
@@ -132,10 +140,12 @@ final class SketchScan {
             low.reinterpretAsShorts()
                 .lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 4))
                 .reinterpretAsBytes();
-        int t = at + i * 2 * SketchTables.TABLE;
+        long t = at + i * 2L * SketchTables.TABLE;
         ShortVector sum =
-            low.selectFrom(ByteVector.fromArray(BYTE, tables, t))
-                .add(high.selectFrom(ByteVector.fromArray(BYTE, tables, t + SketchTables.TABLE)))
+            low.selectFrom(ByteVector.fromMemorySegment(BYTE, tables, t, ORDER))
+                .add(
+                    high.selectFrom(
+                        ByteVector.fromMemorySegment(BYTE, tables, t + SketchTables.TABLE, ORDER)))
                 .reinterpretAsShorts();
         all = all.add(sum);
         upper = upper.add(sum.lanewise(VectorOperators.LSHR, ShortVector.broadcast(SHORT, 8)));

@@ -2,6 +2,10 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.QuantizedKv;
 import dev.jacquard.kernels.SketchBasis;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 
 /**
@@ -18,6 +22,8 @@ import java.util.Arrays;
  * </pre>
  *
  * The 16 entries of a table stand there four times, for vectors of 64 bytes and shorter ones alike.
+ * Tables start at multiples of 64 bytes: a vector that crosses a line of the cache is loaded twice,
+ * and an array on the heap never starts at one.
  */
 final class SketchTables {
   /** Bytes of the table of a nibble. */
@@ -29,7 +35,10 @@ final class SketchTables {
   /** Rounding may lift each of the two tables of a byte by half a step. */
   private static final int STEPS_OF_BYTE = 254;
 
-  private byte[] tables = {};
+  private static final VarHandle LONGS =
+      MethodHandles.byteArrayViewVarHandle(long[].class, Lanes.ORDER);
+
+  private MemorySegment tables = MemorySegment.NULL;
   private float[] balanced = {};
   private float[] base = {};
   private float[] step = {};
@@ -48,8 +57,8 @@ final class SketchTables {
   /** Makes room for the tables of {@code heads} query heads and keys of {@code keySize}. */
   void reserve(int heads, int keySize) {
     sketchBytes = QuantizedKv.sketchBytes(keySize);
-    if (tables.length < heads * stride()) {
-      tables = new byte[heads * stride()];
+    if (tables.byteSize() < (long) heads * stride()) {
+      tables = Arena.ofAuto().allocate((long) heads * stride(), TABLE);
     }
     if (balanced.length < heads * 8 * sketchBytes) {
       balanced = new float[heads * 8 * sketchBytes];
@@ -66,7 +75,7 @@ final class SketchTables {
   }
 
   /** The tables of head h, from {@code h · stride()} on. */
-  byte[] tables() {
+  MemorySegment tables() {
     return tables;
   }
 
@@ -235,9 +244,12 @@ final class SketchTables {
       steps[i] = (byte) (int) (entries[i] * perStep + 0.5f);
     }
     for (int nibble = 0; nibble < nibbles; nibble++) {
-      int to = head * stride() + nibble * TABLE;
-      for (int copy = 0; copy < TABLE; copy += 16) {
-        System.arraycopy(steps, 16 * nibble, tables, to + copy, 16);
+      long first = (long) LONGS.get(steps, 16 * nibble);
+      long second = (long) LONGS.get(steps, 16 * nibble + Long.BYTES);
+      long to = (long) head * stride() + nibble * (long) TABLE;
+      for (long copy = to; copy < to + TABLE; copy += 16) {
+        tables.set(Q8KvStorage.LONG, copy, first);
+        tables.set(Q8KvStorage.LONG, copy + Long.BYTES, second);
       }
     }
   }

@@ -7,8 +7,7 @@ import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.memory.HugePages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Arrays;
 
 /**
  * Keys and values in native memory, in slabs of pages. Consecutive pages are usually read one after
@@ -27,7 +26,11 @@ abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage
   private final Arena arena = Arena.ofShared();
   private final int[] groupOfLayer;
   private final int[] slabShift;
-  private final List<List<MemorySegment>> slabs = new ArrayList<>();
+
+  /**
+   * {@code slabs[group]}; an array, since kernels look one up for every token that they jump to.
+   */
+  private final MemorySegment[][] slabs;
 
   /**
    * @param pageBytes of each group
@@ -41,10 +44,10 @@ abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage
       groupOfLayer[layer] = spec.groupOf(layer);
     }
     slabShift = new int[pageBytes.length];
+    slabs = new MemorySegment[pageBytes.length][0];
     for (int group = 0; group < pageBytes.length; group++) {
       long pages = Math.max(1 << leastShift, SLAB_BYTES / Math.max(1, pageBytes[group]));
       slabShift[group] = Long.SIZE - 1 - Long.numberOfLeadingZeros(pages);
-      slabs.add(new ArrayList<>());
     }
   }
 
@@ -63,7 +66,7 @@ abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage
 
   @Override
   public final int pages(int group) {
-    return slabs.get(group).size() << slabShift[group];
+    return slabs[group].length << slabShift[group];
   }
 
   @Override
@@ -71,7 +74,10 @@ abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage
     long bytes = slabBytes(group);
     while (pages(group) < pages) {
       try {
-        slabs.get(group).add(HugePages.allocate(arena, bytes));
+        MemorySegment slab = HugePages.allocate(arena, bytes);
+        int count = slabs[group].length;
+        slabs[group] = Arrays.copyOf(slabs[group], count + 1);
+        slabs[group][count] = slab;
       } catch (OutOfMemoryError e) {
         throw new BackendException(
             "no memory for "
@@ -99,14 +105,14 @@ abstract sealed class SlabKvStorage implements KvStorage permits VectorKvStorage
 
   /** The slab that holds a page. */
   final MemorySegment slab(int group, int page) {
-    return slabs.get(group).get(page >> slabShift[group]);
+    return slabs[group][page >> slabShift[group]];
   }
 
   @Override
   public final void close() {
     if (arena.scope().isAlive()) {
       arena.close();
-      slabs.forEach(List::clear);
+      Arrays.fill(slabs, new MemorySegment[0]);
     }
   }
 }

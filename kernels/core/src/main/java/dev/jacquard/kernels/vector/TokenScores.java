@@ -1,11 +1,6 @@
 package dev.jacquard.kernels.vector;
 
-import static dev.jacquard.kernels.KvStorage.PAGE_TOKENS;
-
-import dev.jacquard.kernels.KvView;
 import dev.jacquard.kernels.QuantizedKv;
-import dev.jacquard.kernels.vector.Q8KvStorage.Part;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
@@ -20,10 +15,6 @@ final class TokenScores {
   private float[] keys = {};
   private float[] chains = {};
   private float[] sums = {};
-  private final MemorySegment[] memory = new MemorySegment[BLOCK + 1];
-  private final long[] codes = new long[BLOCK + 1];
-  private short[] halves = {};
-  private float[] scales = {};
   private int heads;
   private int keySize;
   private int padded;
@@ -43,11 +34,6 @@ final class TokenScores {
       chains = new float[heads * BLOCK * TokenKernels.CHAINS];
       sums = new float[heads * BLOCK];
     }
-    int groups = QuantizedKv.groups(keySize);
-    if (scales.length < (BLOCK + 1) * groups) {
-      scales = new float[(BLOCK + 1) * groups];
-      halves = new short[(BLOCK + 1) * groups];
-    }
     if (keySize < padded) {
       Arrays.fill(queries, 0, heads * padded, 0);
       Arrays.fill(keys, 0, BLOCK * padded, 0);
@@ -65,33 +51,19 @@ final class TokenScores {
   }
 
   /**
-   * Scores of tokens {@code tokens[from … from + count)}, each PAGE_TOKENS · entry + offset: head h
-   * of token i to {@code target[to + h · stride + i]}.
+   * Scores of tokens whose keys were located, of the row of {@link #ask}: head h of token i to
+   * {@code target[to + h · stride + i]}.
    */
-  void score(
-      Q8KvStorage kv,
-      KvView view,
-      int layer,
-      int kvHead,
-      int[] tokens,
-      int from,
-      int count,
-      float[] target,
-      int to,
-      int stride) {
+  void score(SelectionRow row, ListedTokens list, float[] target, int to, int stride) {
     boolean direct = heads >= 4 && keySize == padded && TokenKernels.multipliesCodes();
     boolean expanded = !direct || heads % 4 != 0;
-    for (int i = 0; i < count; i += BLOCK) {
-      int n = Math.min(BLOCK, count - i);
-      for (int t = 0; t < n; t++) {
-        int token = tokens[from + i + t];
-        find(kv, layer, view.page(token / PAGE_TOKENS), kvHead, token % PAGE_TOKENS, t);
-      }
+    for (int i = 0; i < list.size(); i += BLOCK) {
+      int n = Math.min(BLOCK, list.size() - i);
       if (direct) {
-        multiplyCodes(n, target, to + i, stride);
+        multiplyCodes(row, list, i, n, target, to + i, stride);
       }
       if (expanded) {
-        expand(n);
+        expand(row, list, i, n);
         multiply(n, direct ? heads / 4 * 4 : 0, target, to + i, stride);
       }
       for (int h = 0; softCap != 0 && h < heads; h++) {
@@ -100,36 +72,26 @@ final class TokenScores {
     }
   }
 
-  /** Remembers where a token's codes are, and reads its scales. */
-  private void find(Q8KvStorage kv, int layer, int page, int kvHead, int offset, int t) {
-    int groups = QuantizedKv.groups(keySize);
-    memory[t] = kv.memory(layer, page);
-    codes[t] = kv.offset(Part.KEYS, layer, page, kvHead) + (long) offset * keySize;
-    long at =
-        kv.offset(Part.KEY_SCALES, layer, page, kvHead) + (long) offset * Short.BYTES * groups;
-    for (int g = 0; g < groups; g++) {
-      halves[t * groups + g] = memory[t].get(Q8KvStorage.HALF, at + (long) g * Short.BYTES);
-    }
-  }
-
   /** Four heads and two tokens at a time; an odd number of tokens has its last one twice. */
-  private void multiplyCodes(int tokens, float[] target, int to, int stride) {
+  private void multiplyCodes(
+      SelectionRow row,
+      ListedTokens list,
+      int from,
+      int tokens,
+      float[] target,
+      int to,
+      int stride) {
     int groups = QuantizedKv.groups(keySize);
-    memory[tokens] = memory[tokens - 1];
-    codes[tokens] = codes[tokens - 1];
-    System.arraycopy(halves, (tokens - 1) * groups, halves, tokens * groups, groups);
-    for (int i = 0; i < (tokens + 1) * groups; i++) {
-      scales[i] = Float.float16ToFloat(halves[i]);
-    }
     for (int h = 0; h + 4 <= heads; h += 4) {
       for (int t = 0; t < tokens; t += 2) {
+        int i = from + t;
         TokenKernels.multiplyCodes2x4(
-            memory[t],
-            codes[t],
-            memory[t + 1],
-            codes[t + 1],
-            scales,
-            t * groups,
+            row.kv().memory(row.layer(), list.page(i)),
+            list.key(i),
+            row.kv().memory(row.layer(), list.page(i + 1)),
+            list.key(i + 1),
+            list.keyScales(),
+            i * groups,
             groups,
             queries,
             h * padded,
@@ -150,13 +112,17 @@ final class TokenScores {
     }
   }
 
-  private void expand(int tokens) {
+  private void expand(SelectionRow row, ListedTokens list, int from, int tokens) {
     int groups = QuantizedKv.groups(keySize);
     for (int t = 0; t < tokens; t++) {
-      for (int g = 0; g < groups; g++) {
-        scales[t * groups + g] = Float.float16ToFloat(halves[t * groups + g]);
-      }
-      TokenKernels.expandKey(memory[t], codes[t], scales, t * groups, keySize, keys, t * padded);
+      TokenKernels.expandKey(
+          row.kv().memory(row.layer(), list.page(from + t)),
+          list.key(from + t),
+          list.keyScales(),
+          (from + t) * groups,
+          keySize,
+          keys,
+          t * padded);
     }
   }
 

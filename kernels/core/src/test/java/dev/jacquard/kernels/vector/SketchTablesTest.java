@@ -104,7 +104,7 @@ class SketchTablesTest {
           0,
           bytes,
           tables.tables(),
-          i * tables.stride(),
+          i * (long) tables.stride(),
           tables.stride(),
           sums,
           i * SketchScan.TOKENS,
@@ -112,7 +112,13 @@ class SketchTablesTest {
     }
     for (; i < queries; i++) {
       SketchScan.scan1(
-          memory, 0, bytes, tables.tables(), i * tables.stride(), sums, i * SketchScan.TOKENS);
+          memory,
+          0,
+          bytes,
+          tables.tables(),
+          i * (long) tables.stride(),
+          sums,
+          i * SketchScan.TOKENS);
     }
   }
 

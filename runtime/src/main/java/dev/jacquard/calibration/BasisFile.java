@@ -24,7 +24,7 @@ import java.util.List;
  *
  * <pre>
  *  metadata  general.architecture  "jacquard-basis"
- *            basis.version         1
+ *            basis.version         2 (1: made without regard to queries that the text lacks)
  *            basis.model           the model's key, SHA-256
  *            basis.tokens          of the text that they were made from
  *            basis.source          what text that was
@@ -36,7 +36,7 @@ import java.util.List;
  */
 final class BasisFile {
   private static final String ARCHITECTURE = "jacquard-basis";
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   private BasisFile() {}
 

@@ -199,7 +199,7 @@ final class BudgetedSelection implements WorkerPool.Task {
   private void reserve() {
     int heads = row.heads();
     tables.reserve(heads, row.keySize());
-    if (stride < row.entries() * PAGE_TOKENS || sums.length < heads * stride) {
+    if (stride < row.entries() * PAGE_TOKENS || sums.length < (long) heads * stride) {
       stride =
           (row.entries() + row.entries() / 2)
                   / SelectionRow.CHUNK_ENTRIES

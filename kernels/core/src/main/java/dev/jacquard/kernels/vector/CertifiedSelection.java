@@ -159,7 +159,7 @@ final class CertifiedSelection implements WorkerPool.Task {
     int heads = row.heads();
     int chunks = row.chunks();
     int tokens = chunks * SelectionRow.CHUNK_TOKENS;
-    if (stride < tokens || weights.length < heads * stride) {
+    if (stride < tokens || weights.length < (long) heads * stride) {
       stride = tokens + tokens / 2;
       weights = new float[Math.multiplyExact(heads, stride)];
     }

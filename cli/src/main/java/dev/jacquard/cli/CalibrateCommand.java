@@ -46,8 +46,14 @@ final class CalibrateCommand implements Callable<Integer> {
      * @param channels that the sketch keeps, of each key/value head
      * @param varianceShare share of the variance of the scores that these carry
      * @param error root mean square on held-out text, in nats; null if none was left
+     * @param tolerance factor on the weight from which on {@code budgeted} reads tokens
      */
-    record Layer(int layer, List<Integer> channels, double varianceShare, @Nullable Double error) {}
+    record Layer(
+        int layer,
+        List<Integer> channels,
+        double varianceShare,
+        @Nullable Double error,
+        double tolerance) {}
   }
 
   private final Terminal terminal;
@@ -123,22 +129,24 @@ final class CalibrateCommand implements Callable<Integer> {
                         r.layer(),
                         r.channels(),
                         r.share(),
-                        Double.isNaN(r.error()) ? null : r.error()))
+                        Double.isNaN(r.error()) ? null : r.error(),
+                        r.tolerance()))
             .toList());
   }
 
   private static String text(Calibration calibration, Path file, double seconds) {
     List<List<String>> rows = new ArrayList<>();
-    rows.add(List.of("layer", "channels", "score variance", "error"));
+    rows.add(List.of("layer", "channels", "score variance", "error", "tolerance"));
     for (LayerReport r : calibration.reports()) {
       rows.add(
           List.of(
               String.valueOf(r.layer()),
               r.channels().stream().map(String::valueOf).collect(Collectors.joining(" ")),
               Format.decimals(100 * r.share(), 1) + " %",
-              Double.isNaN(r.error()) ? "-" : Format.decimals(r.error(), 2) + " nats"));
+              Double.isNaN(r.error()) ? "-" : Format.decimals(r.error(), 2) + " nats",
+              Format.decimals(r.tolerance(), 2)));
     }
-    return Format.table("rlrr", rows)
+    return Format.table("rlrrr", rows)
         + "%d tokens of %s in %s s, saved in %s%n"
             .formatted(
                 calibration.tokens(), calibration.source(), Format.decimals(seconds, 1), file);

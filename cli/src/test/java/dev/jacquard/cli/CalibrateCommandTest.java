@@ -45,6 +45,7 @@ class CalibrateCommandTest {
     for (JsonNode layer : document.get("layers")) {
       assertTrue(layer.get("variance_share").asDouble() > 0.8, layer.toString());
       assertTrue(layer.get("error").asDouble() > 0, layer.toString());
+      assertTrue(layer.get("tolerance").asDouble() > 0, layer.toString());
     }
   }
 

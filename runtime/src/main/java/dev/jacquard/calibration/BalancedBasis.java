@@ -123,7 +123,7 @@ record BalancedBasis(double[] mean, double[] sigma, double[] toKey, double[] toQ
     return mean.length;
   }
 
-  /** The sketch of {@link QuantizedKv#sketchBits} that this basis allows. */
+  /** The sketch of {@link QuantizedKv#sketchBits} that this basis allows, of tolerance 1. */
   SketchBasis sketch() {
     int n = size();
     int[] bits = BitAllocation.of(sigma, QuantizedKv.sketchBits(n));
@@ -142,7 +142,8 @@ record BalancedBasis(double[] mean, double[] sigma, double[] toKey, double[] toQ
         floats(toKey, channels * n),
         floats(toQuery, channels * n),
         channelBits,
-        step);
+        step,
+        1);
   }
 
   /**

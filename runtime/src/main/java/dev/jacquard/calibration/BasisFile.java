@@ -30,6 +30,7 @@ import java.util.List;
  *            basis.source          what text that was
  *            basis.layers          numbers of the layers
  *            basis.L.H.bits        of each channel, layer L, key/value head H
+ *            basis.L.H.tolerance   factor on the weight from which on tokens are read, FLOAT32
  *  tensors   L.H.mean [size]  L.H.key [channels × size]  L.H.query [channels × size]
  *            L.H.step [channels], all F32
  * </pre>
@@ -71,7 +72,9 @@ final class BasisFile {
     for (byte b : basis.bits()) {
       bits.add(b);
     }
-    writer.putArray("basis." + prefix + "bits", GgufType.UINT8, bits);
+    writer
+        .putArray("basis." + prefix + "bits", GgufType.UINT8, bits)
+        .put("basis." + prefix + "tolerance", GgufType.FLOAT32, basis.tolerance());
     add(writer, prefix + "mean", Shape.of(basis.size()), basis.mean());
     add(writer, prefix + "key", Shape.of(basis.size(), basis.channels()), basis.toKey());
     add(writer, prefix + "query", Shape.of(basis.size(), basis.channels()), basis.toQuery());
@@ -161,6 +164,11 @@ final class BasisFile {
         throw new ModelFormatException(file.path(), -1, prefix + "step above 0", "" + s);
       }
     }
+    String factor = "basis." + prefix + "tolerance";
+    float tolerance = (float) file.metadata().number(factor);
+    if (!(tolerance > 0 && tolerance <= Float.MAX_VALUE)) {
+      throw file.metadata().fault(factor, "a factor above 0", "" + tolerance);
+    }
     Shape matrix = Shape.of(size, bits.length);
     try {
       return new SketchBasis(
@@ -168,7 +176,8 @@ final class BasisFile {
           floats(file, prefix + "key", matrix),
           floats(file, prefix + "query", matrix),
           bits,
-          step);
+          step,
+          tolerance);
     } catch (IllegalArgumentException e) {
       throw file.metadata().fault(key, "bits of a sketch", String.valueOf(e.getMessage()));
     }

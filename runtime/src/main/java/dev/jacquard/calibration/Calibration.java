@@ -14,15 +14,17 @@ import java.util.List;
 public record Calibration(
     List<LayerBases> layers, List<LayerReport> reports, int tokens, String source) {
   /**
-   * How good the sketches of a layer are.
+   * How good the sketches of a layer are, and how much depends on them.
    *
    * @param layer which
    * @param channels with bits, of each key/value head
    * @param share of the variance of the scores that these channels carry, mean of the heads
    * @param error root mean square of estimated less exact scores on held-out text, in nats; NaN if
    *     no text was left for it
+   * @param tolerance factor on the weight from which on BUDGETED reads a token of this layer
    */
-  public record LayerReport(int layer, List<Integer> channels, double share, double error) {
+  public record LayerReport(
+      int layer, List<Integer> channels, double share, double error, double tolerance) {
     /** Copies. */
     public LayerReport {
       channels = List.copyOf(channels);

@@ -13,7 +13,8 @@ import java.util.stream.IntStream;
 /**
  * Makes the balanced bases of a model. The text is cut into chunks, and each is computed by itself
  * at another place of the context, because queries and keys are turned by their position. Every
- * eighth chunk is left for the measurement of the error.
+ * eighth chunk is left for the measurement of the error. The last rows of chunks are computed again
+ * with noise in one layer, for the factors on the limits of the layers ({@link Sensitivity}).
  *
  * <p>Runs steps of the executable, so whoever calls must be its one thread.
  */
@@ -23,6 +24,9 @@ public final class Calibrator {
 
   /** Fewer tokens than this give no basis worth having. */
   public static final int LEAST_TOKENS = 2048;
+
+  /** Output rows of a step that a calibration has use for. */
+  public static final int MOST_OUTPUTS = Sensitivity.ROWS;
 
   /** Tokens that a calibration reads unless told otherwise. */
   public static final int DEFAULT_TOKENS = 16384;
@@ -40,20 +44,29 @@ public final class Calibrator {
   private final Executable executable;
   private final Program program;
   private final int maxRows;
+  private final int maxOutputs;
   private final int context;
 
   /**
    * A calibrator of one model.
    *
    * @param maxRows most rows of a step
+   * @param maxOutputs most rows of a step whose logits are wanted; with fewer than {@link
+   *     #MOST_OUTPUTS} it takes longer
    * @param context most tokens of a session: chunks are spread over so many positions
    */
   public Calibrator(
-      Backend backend, Executable executable, Program program, int maxRows, int context) {
+      Backend backend,
+      Executable executable,
+      Program program,
+      int maxRows,
+      int maxOutputs,
+      int context) {
     this.backend = backend;
     this.executable = executable;
     this.program = program;
     this.maxRows = maxRows;
+    this.maxOutputs = maxOutputs;
     this.context = context;
   }
 
@@ -87,11 +100,17 @@ public final class Calibrator {
               .formatted(tokens.length, LEAST_TOKENS));
     }
     List<LayerCalibration> layers = sites.stream().map(LayerCalibration::new).toList();
+    Sensitivity sensitivity = new Sensitivity(executable, sites, program.logits().width());
     List<Chunk> chunks = chunks(lead, tokens);
     int done = 0;
     try (ChunkReader reader =
         new ChunkReader(
-            executable, backend.allocateKv(program.kv(), KvFormat.F16), sites, maxRows)) {
+            executable,
+            program.logits(),
+            backend.allocateKv(program.kv(), KvFormat.F16),
+            sites,
+            maxRows,
+            maxOutputs)) {
       for (Chunk chunk : chunks.stream().filter(c -> !c.heldOut()).toList()) {
         progress.accept((double) done++ / chunks.size());
         reader.read(
@@ -99,6 +118,7 @@ public final class Calibrator {
             chunk.position(),
             (site, queries, keys, first, rows) ->
                 layers.get(site).add(queries, keys, skipped(lead, first), rows));
+        sensitivity.examine(reader, chunk.tokens(), chunk.position(), skipped(lead, 0));
       }
       layers.forEach(LayerCalibration::balance);
       for (Chunk chunk : chunks.stream().filter(Chunk::heldOut).toList()) {
@@ -108,9 +128,14 @@ public final class Calibrator {
             chunk.position(),
             (site, queries, keys, first, rows) ->
                 layers.get(site).measure(queries, keys, skipped(lead, first), rows));
+        sensitivity.examine(reader, chunk.tokens(), chunk.position(), skipped(lead, 0));
       }
     }
     progress.accept(1);
+    List<Float> tolerances = sensitivity.tolerances();
+    for (int i = 0; i < layers.size(); i++) {
+      layers.get(i).tolerate(tolerances.get(i));
+    }
     return new Calibration(
         layers.stream().map(LayerCalibration::bases).toList(),
         layers.stream().map(LayerCalibration::report).toList(),

@@ -4,6 +4,7 @@ import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
+import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
 import java.util.List;
 
@@ -26,7 +27,28 @@ final class ChunkReader implements AutoCloseable {
     void accept(int site, float[] queries, float[] keys, int first, int rows);
   }
 
+  /** Told after the attention of each layer, when the first {@code rows} rows have their output. */
+  @FunctionalInterface
+  interface Attended {
+    /** May change the rows of {@code op.out()}. */
+    void after(Op.Attention op, int rows);
+  }
+
+  /** Receives logits. */
+  @FunctionalInterface
+  interface Logits {
+    /**
+     * Logits of a row.
+     *
+     * @param row counted from the first that is repeated
+     * @param logits [vocabulary], an array that is used again
+     */
+    void accept(int row, float[] logits);
+  }
+
   private final Executable executable;
+  private final Slot logits;
+  private final int maxOutputs;
   private final KvStorage storage;
   private final List<CalibrationSite> sites;
   private final StepInputs inputs;
@@ -37,11 +59,21 @@ final class ChunkReader implements AutoCloseable {
   /**
    * A reader.
    *
+   * @param logits slot of the program's result
    * @param storage an empty one of the program's layers, closed with this reader
    * @param maxRows most rows of a step of {@code executable}
+   * @param maxOutputs most rows of a step whose logits are wanted
    */
-  ChunkReader(Executable executable, KvStorage storage, List<CalibrationSite> sites, int maxRows) {
+  ChunkReader(
+      Executable executable,
+      Slot logits,
+      KvStorage storage,
+      List<CalibrationSite> sites,
+      int maxRows,
+      int maxOutputs) {
     this.executable = executable;
+    this.logits = logits;
+    this.maxOutputs = Math.min(maxRows, maxOutputs);
     this.storage = storage;
     this.sites = sites;
     KvSpec spec = storage.spec();
@@ -59,17 +91,41 @@ final class ChunkReader implements AutoCloseable {
     }
     for (int first = 0; first < tokens.length; first += inputs.maxRows()) {
       int end = Math.min(tokens.length, first + inputs.maxRows());
-      fill(tokens, position, first, end);
+      fill(tokens, position, first, end, false);
       int from = first;
       executable.run(inputs, storage, (index, op) -> after(index, op, from, end - from, rows));
     }
   }
 
-  private void fill(int[] tokens, int position, int first, int end) {
+  /**
+   * Computes the rows of the chunk that was read last from {@code first} on once more, and their
+   * logits. All rows before them stay as they were read.
+   */
+  void repeat(int[] tokens, int position, int first, Attended attended, Logits receiver) {
+    float[] values = new float[logits.width()];
+    for (int from = first; from < tokens.length; from += maxOutputs) {
+      int rows = Math.min(tokens.length - from, maxOutputs);
+      fill(tokens, position, from, from + rows, true);
+      executable.run(
+          inputs,
+          storage,
+          (index, op) -> {
+            if (op instanceof Op.Attention attention) {
+              attended.after(attention, rows);
+            }
+          });
+      for (int row = 0; row < rows; row++) {
+        executable.read(logits, row, values, 0);
+        receiver.accept(from - first + row, values);
+      }
+    }
+  }
+
+  private void fill(int[] tokens, int position, int first, int end, boolean output) {
     inputs.clear();
     int sequence = inputs.addSequence();
     for (int i = first; i < end; i++) {
-      int row = inputs.addRow(sequence, position + i, tokens[i], false);
+      int row = inputs.addRow(sequence, position + i, tokens[i], output);
       for (int group = 0; group < groups; group++) {
         inputs.setWrite(group, row, i / KvStorage.PAGE_TOKENS, i % KvStorage.PAGE_TOKENS);
       }

@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** A layer while it is calibrated: first rows are added, then bases made, then these measured. */
+/**
+ * A layer while it is calibrated: first rows are added, then bases made, then these measured and
+ * given their tolerance.
+ */
 final class LayerCalibration {
   private final CalibrationSite site;
   private final List<HeadCalibration> heads;
@@ -59,6 +62,11 @@ final class LayerCalibration {
     error.add(site, bases, queries, keys, skip, rows);
   }
 
+  /** Gives all bases a tolerance. */
+  void tolerate(float tolerance) {
+    bases = bases.stream().map(basis -> basis.withTolerance(tolerance)).toList();
+  }
+
   LayerBases bases() {
     return new LayerBases(site.layer(), bases);
   }
@@ -68,6 +76,7 @@ final class LayerCalibration {
         site.layer(),
         bases.stream().map(SketchBasis::channels).toList(),
         share,
-        error.rootMeanSquare());
+        error.rootMeanSquare(),
+        bases.getFirst().tolerance());
   }
 }

@@ -117,7 +117,7 @@ public final class Jacquard {
     resources.add(cache::close);
     Sketching sketching =
         new Sketching(
-            new Calibrator(backend, executable, program, batchSize, context),
+            new Calibrator(backend, executable, program, batchSize, maxOutputs, context),
             new BasisStore(file, program.kv(), WeightCache.folder().orElse(null)),
             cache.storage(),
             Model.lead(tokenizer));

@@ -21,6 +21,7 @@ import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelFormatException;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -53,7 +54,7 @@ class BasisStoreTest {
   private static Calibration calibrate(Program program, int tokens, List<Double> told) {
     try (Backend backend = Backends.open("reference", new BackendOptions(2));
         Executable executable = backend.compile(program, CompileOptions.of(64, 1))) {
-      return new Calibrator(backend, executable, program, 64, 256)
+      return new Calibrator(backend, executable, program, 64, 1, 256)
           .calibrate(new int[] {1}, tokens(tokens, program.logits().width()), "random", told::add);
     }
   }
@@ -105,6 +106,7 @@ class BasisStoreTest {
         assertArrayEquals(x.toQuery(), y.toQuery());
         assertArrayEquals(x.bits(), y.bits());
         assertArrayEquals(x.step(), y.step());
+        assertEquals(x.tolerance(), y.tolerance());
       }
     }
   }
@@ -139,6 +141,30 @@ class BasisStoreTest {
   }
 
   @Test
+  void aFileWithoutATolerableToleranceIsRefused() throws IOException {
+    Path basis = folder.resolve("gemma3.basis.gguf");
+    try (GgufFile file = GgufFile.open(model("gemma3"))) {
+      Program program = program(file);
+      String key = ModelKey.of(file);
+      BasisFile.write(basis, key, calibrate(program, TOKENS, new ArrayList<>()));
+      byte[] bytes = Files.readAllBytes(basis);
+      String text = new String(bytes, StandardCharsets.ISO_8859_1);
+      int at = text.indexOf(".tolerance");
+      byte[] without = bytes.clone();
+      without[at + 1] = 'x';
+      byte[] zero = bytes.clone();
+      Arrays.fill(zero, at + ".tolerance".length() + Integer.BYTES, at + 18, (byte) 0);
+      for (byte[] content : List.of(without, zero)) {
+        Files.write(basis, content);
+        ModelFormatException refused =
+            assertThrows(
+                ModelFormatException.class, () -> BasisFile.read(basis, key, program.kv()));
+        assertTrue(String.valueOf(refused.getMessage()).contains(".tolerance"), "" + refused);
+      }
+    }
+  }
+
+  @Test
   void aFolderThatCannotBeWrittenIsReplacedByTheCache() throws IOException {
     Path cache = folder.resolve("cache");
     try (GgufFile file = GgufFile.open(model("llama"))) {
@@ -160,7 +186,7 @@ class BasisStoreTest {
           CalibrationException.class, () -> calibrate(program, TOKENS - 1, new ArrayList<>()));
       try (Backend backend = Backends.open("reference", new BackendOptions(1));
           Executable executable = backend.compile(program, CompileOptions.of(64, 1))) {
-        Calibrator calibrator = new Calibrator(backend, executable, program, 64, 256);
+        Calibrator calibrator = new Calibrator(backend, executable, program, 64, 1, 256);
         assertThrows(
             CancellationException.class,
             () ->

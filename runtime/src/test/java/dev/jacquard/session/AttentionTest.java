@@ -76,7 +76,7 @@ final class AttentionTest {
     Arrays.fill(bits, (byte) 1);
     float[] steps = new float[channels];
     Arrays.fill(steps, 1);
-    return new SketchBasis(new float[size], identity, identity, bits, steps);
+    return new SketchBasis(new float[size], identity, identity, bits, steps, 1);
   }
 
   private static Output run(Model model, Session session, GenerationRequest request) {

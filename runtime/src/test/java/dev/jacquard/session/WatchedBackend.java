@@ -128,6 +128,11 @@ final class WatchedBackend implements Backend {
     }
 
     @Override
+    public void write(Slot slot, int row, float[] source, int offset) {
+      executable.write(slot, row, source, offset);
+    }
+
+    @Override
     public long weightBytesPerStep() {
       return executable.weightBytesPerStep();
     }

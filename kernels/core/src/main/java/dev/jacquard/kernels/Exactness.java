@@ -50,12 +50,13 @@ public sealed interface Exactness {
   }
 
   /**
-   * Sketches of all keys estimate the weights. A token that weighs at least {@code (1 − coverage) /
-   * pages} of the total is read in 8 bits; the others enter as the mean of their page if they weigh
-   * as much together, and are left out otherwise. No promise beyond the measured quality.
+   * Sketches of all keys estimate the weights. A token that weighs at least {@code tolerance · (1 −
+   * coverage) / pages} of the total, with the {@link SketchBasis#tolerance} of its layer, is read
+   * in 8 bits; the others enter as the mean of their page if they weigh as much together, and are
+   * left out otherwise. No promise beyond the measured quality.
    *
    * @param coverage share of the estimated weight of each head that is read at least, as tokens or
-   *     means, when a single token is computed
+   *     means, when a single token is computed, in a layer of tolerance 1
    * @param prefillCoverage share of the estimated weight that the pages hold which a block of a
    *     prompt reads; 1 reads prompts whole
    */

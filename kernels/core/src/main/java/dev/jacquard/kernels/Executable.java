@@ -29,6 +29,13 @@ public interface Executable extends AutoCloseable {
   void read(Slot slot, int row, float[] target, int offset);
 
   /**
+   * Replaces row {@code row} of a slot by {@code source[offset …]}, the counterpart of {@link
+   * #read}. An {@link Observer} may call it after the op that wrote the slot: the ops that follow
+   * read what is there then. Only for examinations; a step without an observer has no such moment.
+   */
+  void write(Slot slot, int row, float[] source, int offset);
+
+  /**
    * What was chosen last for {@code list}. An {@link Observer} may change it after the op that
    * wrote it: the attention that follows reads what is there then. Only for examinations; a step
    * without an observer has no such moment.

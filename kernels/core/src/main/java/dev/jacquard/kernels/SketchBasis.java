@@ -18,11 +18,18 @@ package dev.jacquard.kernels;
  * @param toQuery [channels × size]
  * @param bits [channels] 1 to 7; together at most {@link QuantizedKv#sketchBits}
  * @param step [channels] width of a rounding interval
+ * @param tolerance factor on the weight from which on {@link Exactness.Budgeted} reads a token or
+ *     the mean of a page; finite and above 0. A layer on whose attention the logits depend less has
+ *     a larger one; 1 where nothing is known of that
  */
 @SuppressWarnings("ArrayRecordComponent") // shared on purpose; bases are never compared
-public record SketchBasis(float[] mean, float[] toKey, float[] toQuery, byte[] bits, float[] step) {
-  /** Checks shapes and bits. */
+public record SketchBasis(
+    float[] mean, float[] toKey, float[] toQuery, byte[] bits, float[] step, float tolerance) {
+  /** Checks shapes, bits and the tolerance. */
   public SketchBasis {
+    if (!(tolerance > 0 && tolerance <= Float.MAX_VALUE)) {
+      throw new IllegalArgumentException("a tolerance is finite and above 0, not " + tolerance);
+    }
     int size = mean.length;
     int sum = 0;
     for (byte b : bits) {
@@ -39,6 +46,11 @@ public record SketchBasis(float[] mean, float[] toKey, float[] toQuery, byte[] b
           "a sketch of %d bits in %d channels (steps %d, matrices %d and %d) of keys of %d"
               .formatted(sum, bits.length, step.length, toKey.length, toQuery.length, size));
     }
+  }
+
+  /** The same sketches, read with another tolerance. */
+  public SketchBasis withTolerance(float other) {
+    return new SketchBasis(mean, toKey, toQuery, bits, step, other);
   }
 
   /** Values of a key. */

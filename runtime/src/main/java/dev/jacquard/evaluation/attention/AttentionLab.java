@@ -46,6 +46,7 @@ public final class AttentionLab implements AutoCloseable {
   private final Program program;
   private final Tokenizer tokenizer;
   private final Backend backend;
+  private final int outputs;
   private final Executable executable;
   private final PagedKvCache cache;
   private final StepInputs inputs;
@@ -92,7 +93,8 @@ public final class AttentionLab implements AutoCloseable {
     tokenizer = Tokenizers.of(file.metadata());
     backend = Backends.open(backendName, new BackendOptions(threads));
     opened.push(backend::close);
-    executable = backend.compile(program, new CompileOptions(rows, 1, null, progress));
+    outputs = Math.min(rows, Calibrator.MOST_OUTPUTS);
+    executable = backend.compile(program, new CompileOptions(rows, outputs, null, progress));
     opened.push(executable::close);
     cache =
         new PagedKvCache(backend.allocateKv(program.kv(), format), AvailableMemory.now().bytes());
@@ -160,7 +162,7 @@ public final class AttentionLab implements AutoCloseable {
    */
   public void sketch(DoubleConsumer progress) {
     Calibrator calibrator =
-        new Calibrator(backend, executable, program, inputs.maxRows(), context());
+        new Calibrator(backend, executable, program, inputs.maxRows(), outputs, context());
     if (storage().format() != KvFormat.Q8 || !calibrator.possible()) {
       return;
     }

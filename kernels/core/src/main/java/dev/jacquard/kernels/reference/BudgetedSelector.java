@@ -6,7 +6,8 @@ import java.util.Arrays;
 /**
  * BUDGETED: sketches estimate the weights, and the heavy tokens of each head are read.
  *
- * @param coverage share of the estimated weight that is read, as tokens or as means of pages
+ * @param coverage share of the estimated weight that is read, as tokens or as means of pages, where
+ *     the tolerance of the basis is 1
  * @param everyMean whether the means of light pages are read as well
  */
 record BudgetedSelector(double coverage, boolean everyMean) implements Selector {
@@ -23,7 +24,7 @@ record BudgetedSelector(double coverage, boolean everyMean) implements Selector 
     for (int h = 0; h < scores.length; h++) {
       slice.farLog()[h] = (float) sight.largest(scores[h]);
       weights[h] = sight.weights(scores[h], slice.farLog()[h]);
-      limits[h] = limit(sight.visible(), weights[h]);
+      limits[h] = limit(sight, weights[h]);
       keepHeavy(sight.visible(), weights[h], limits[h], slice);
     }
     if (readsAll(sight.visible(), slice)) {
@@ -40,9 +41,12 @@ record BudgetedSelector(double coverage, boolean everyMean) implements Selector 
   }
 
   /** The weight from which on a token or the rest of a page is read; NaN if there is no total. */
-  private double limit(Visible visible, double[] weights) {
+  private double limit(Sight sight, double[] weights) {
     double total = Arrays.stream(weights).sum();
-    return Double.isFinite(total) ? (1 - coverage) * total / visible.entries() : Double.NaN;
+    double tolerance = sight.kv().basis(sight.layer(), sight.kvHead()).tolerance();
+    return Double.isFinite(total)
+        ? tolerance * (1 - coverage) * total / sight.visible().entries()
+        : Double.NaN;
   }
 
   private static void keepHeavy(

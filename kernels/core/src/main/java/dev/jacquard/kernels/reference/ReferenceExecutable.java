@@ -378,6 +378,11 @@ final class ReferenceExecutable implements Executable {
   }
 
   @Override
+  public void write(Slot slot, int row, float[] source, int offset) {
+    System.arraycopy(source, offset, array(slot), row * slot.width(), slot.width());
+  }
+
+  @Override
   public PageSelection pages(PageList list) {
     PageSelection selection = selections.get(list);
     if (selection == null) {

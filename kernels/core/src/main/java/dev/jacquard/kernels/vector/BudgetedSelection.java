@@ -473,8 +473,10 @@ final class BudgetedSelection implements WorkerPool.Task {
       float log = (float) parts[part + CHUNK_LOG] + raised;
       total += weight(parts[part + CHUNK_SUM], log - largest);
     }
+    double tolerance = row.kv().basis(row.layer(), head / row.groupHeads()).tolerance();
     // What is no number is read, and shows in the output.
-    double least = total <= Double.MAX_VALUE ? (1 - coverage) * total / row.entries() : Double.NaN;
+    double least =
+        total <= Double.MAX_VALUE ? tolerance * (1 - coverage) * total / row.entries() : Double.NaN;
     threshold[head] = (short) firstNotBelow(head, least);
     // A float is below the limit if and only if it is below the next float.
     limit[head] = (float) least < least ? Math.nextUp((float) least) : (float) least;

@@ -147,12 +147,21 @@ final class VectorExecutable implements Executable {
 
   @Override
   public void read(Slot slot, int row, float[] target, int offset) {
-    float[] values = plan.values(slot);
+    System.arraycopy(plan.values(slot), at(slot, row), target, offset, slot.width());
+  }
+
+  @Override
+  public void write(Slot slot, int row, float[] source, int offset) {
+    System.arraycopy(source, offset, plan.values(slot), at(slot, row), slot.width());
+  }
+
+  /** Where a row of the last step stands in its slot. */
+  private int at(Slot slot, int row) {
     int rows = step.rows(slot.domain());
     if (row < 0 || row >= rows) {
       throw new IndexOutOfBoundsException("row " + row + " of " + slot + ", which has " + rows);
     }
-    System.arraycopy(values, row * slot.width(), target, offset, slot.width());
+    return row * slot.width();
   }
 
   @Override

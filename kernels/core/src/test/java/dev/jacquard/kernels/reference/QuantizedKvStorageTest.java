@@ -204,7 +204,16 @@ class QuantizedKvStorageTest {
       bits[i] = 1;
       step[i] = 2;
     }
-    return new SketchBasis(new float[size], unit, unit, bits, step);
+    return new SketchBasis(new float[size], unit, unit, bits, step, 1);
+  }
+
+  @Test
+  void aToleranceIsFiniteAndAboveZero() {
+    SketchBasis basis = identity(KEY);
+    assertEquals(0.5f, basis.withTolerance(0.5f).tolerance());
+    for (float wrong : new float[] {0, -1, Float.NaN, Float.POSITIVE_INFINITY}) {
+      assertThrows(IllegalArgumentException.class, () -> basis.withTolerance(wrong));
+    }
   }
 
   @Test
@@ -216,7 +225,8 @@ class QuantizedKvStorageTest {
             rows(KEY, 3, 0, 20),
             rows(KEY, 3, 0, 20),
             new byte[] {1, 3, 7},
-            new float[] {2, 0.5f, 0.01f});
+            new float[] {2, 0.5f, 0.01f},
+            1);
     float[] keys = normal(2 * KEY);
     keys[3] = -0.1f;
     keys[0] = 3;

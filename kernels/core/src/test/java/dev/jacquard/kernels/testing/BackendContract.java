@@ -26,6 +26,7 @@ import dev.jacquard.tensor.ElementFormats;
 import dev.jacquard.tensor.Shape;
 import dev.jacquard.tensor.format.F32;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -199,6 +200,60 @@ public abstract class BackendContract {
       }
     }
     return results;
+  }
+
+  @Test
+  final void theNextOpReadsWhatAnObserverWrites() {
+    int width = 96;
+    Slot x = new Slot("x", width, Slot.Domain.ALL);
+    Slot y = new Slot("y", 50, Slot.Domain.ALL);
+    float[] numbers = new float[4 * width];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = (float) Math.cos(i);
+    }
+    Weight table = new Weight("rows", OpCases.tensor(F32.INSTANCE, Shape.of(width, 4), numbers));
+    Weight matrix = OpCases.matrix("w", F32.INSTANCE, y.width(), width);
+    Program program =
+        new Program(
+            List.of(
+                new Op.Embed(table, 1, x),
+                new Op.MatMul(x, List.of(new Projection(new Linear(matrix, null), y)))),
+            new KvSpec(List.of()),
+            y);
+    StepInputs inputs = new StepInputs(3, 0);
+    inputs.addSequence();
+    for (int row = 0; row < 3; row++) {
+      inputs.addRow(0, row, row, false);
+    }
+    try (Executable executable = backend(2).compile(program, CompileOptions.of(3, 1));
+        KvStorage kv = backend(2).allocateKv(program.kv(), KvFormat.F32)) {
+      executable.run(inputs, kv, null);
+      float[][] plain = rows(executable, y, 3);
+      executable.run(
+          inputs,
+          kv,
+          (index, op) -> {
+            if (index == 0) {
+              float[] first = new float[width];
+              executable.read(x, 0, first, 0);
+              Assertions.assertArrayEquals(Arrays.copyOf(numbers, width), first);
+              executable.write(x, 2, first, 0);
+              executable.write(x, 0, numbers, 2 * width);
+            }
+          });
+      float[][] exchanged = rows(executable, y, 3);
+      Assertions.assertArrayEquals(plain[2], exchanged[0]);
+      Assertions.assertArrayEquals(plain[1], exchanged[1]);
+      Assertions.assertArrayEquals(plain[0], exchanged[2]);
+    }
+  }
+
+  private static float[][] rows(Executable executable, Slot slot, int count) {
+    float[][] rows = new float[count][slot.width()];
+    for (int row = 0; row < count; row++) {
+      executable.read(slot, row, rows[row], 0);
+    }
+    return rows;
   }
 
   @Test

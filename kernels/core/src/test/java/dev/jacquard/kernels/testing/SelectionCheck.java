@@ -123,6 +123,7 @@ public record SelectionCheck(double nats, double rounding) {
       boolean everyMean,
       String what) {
     int position = scene.position(0);
+    double tolerance = scene.bases().get(slice.firstHead() / scene.sharing()).tolerance();
     int count = truth.tokens().size();
     boolean[] wanted = new boolean[count];
     boolean[] needed = new boolean[slice.entries()];
@@ -132,7 +133,7 @@ public record SelectionCheck(double nats, double rounding) {
     for (int h = 0; h < slice.heads(); h++) {
       double[] query = truth.query(s, 0, slice.firstHead() + h);
       Weighed weighed = weigh(truth, query, position, false);
-      double limit = (1 - coverage) * weighed.total() / slice.entries();
+      double limit = tolerance * (1 - coverage) * weighed.total() / slice.entries();
       // Both a weight and the total may be off.
       double factor = Math.exp(2 * weighed.slack) * (1 + FLOAT);
       double[] rest = new double[slice.entries()];

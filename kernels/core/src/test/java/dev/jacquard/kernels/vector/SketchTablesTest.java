@@ -35,7 +35,7 @@ class SketchTablesTest {
     for (int c = 0; c < channels; c++) {
       step[c] = 0.1f + random.nextFloat();
     }
-    return new SketchBasis(mean, toKey, toQuery, Arrays.copyOf(bits, channels), step);
+    return new SketchBasis(mean, toKey, toQuery, Arrays.copyOf(bits, channels), step, 1);
   }
 
   private static float[] gaussian(Random random, int count) {

@@ -6,7 +6,6 @@ import java.lang.System.Logger.Level;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.IntStream;
 
 /**
  * How much the logits depend on the attention of each layer that can be sketched: the divergence
@@ -153,29 +152,28 @@ final class Sensitivity {
   }
 
   /**
-   * The factor on the limit of each layer, in the order of the sites: {@code sqrt(geometric mean of
-   * the divergences / divergence)}, within bounds. 1 for all where nothing was to be measured.
+   * The factor on the limit of each layer, in the order of the sites: {@code mean of the roots of
+   * all divergences / root of its own}, within bounds. So the mean of the inverses is 1, and with
+   * it the most tokens that the layers can read together, which go with the inverse of the limit,
+   * stay what they were. 1 for all where nothing was to be measured.
    */
   List<Float> tolerances() {
     if (!compares()) {
       return sites.stream().map(_ -> 1f).toList();
     }
-    double[] divergences = Arrays.stream(logs).map(log -> Math.exp(log / examined)).toArray();
-    if (!Arrays.stream(divergences).allMatch(d -> d > 0 && d <= Double.MAX_VALUE)) {
+    double[] roots = Arrays.stream(logs).map(log -> Math.exp(log / examined / 2)).toArray();
+    if (!Arrays.stream(roots).allMatch(root -> root > 0 && root <= Double.MAX_VALUE)) {
       LOGGER.log(
           Level.WARNING,
-          "noise in the attention of layers {0} changes the logits by {1} nats, which cannot be"
-              + " compared: all layers get the same share of what attention leaves out",
+          "noise in the attention of layers {0} changes the logits by {1} (roots of nats), which"
+              + " cannot be compared: all layers get the same share of what attention leaves out",
           sites.stream().map(CalibrationSite::layer).toList(),
-          Arrays.toString(divergences));
+          Arrays.toString(roots));
       return sites.stream().map(_ -> 1f).toList();
     }
-    double meanLog = Arrays.stream(divergences).map(Math::log).average().orElseThrow();
-    return IntStream.range(0, divergences.length)
-        .mapToObj(
-            i ->
-                (float)
-                    Math.clamp(Math.exp((meanLog - Math.log(divergences[i])) / 2), 1 / MOST, MOST))
+    double mean = Arrays.stream(roots).average().orElseThrow();
+    return Arrays.stream(roots)
+        .mapToObj(root -> (float) Math.clamp(mean / root, 1 / MOST, MOST))
         .toList();
   }
 }

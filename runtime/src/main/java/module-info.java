@@ -17,6 +17,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.evaluation.attention;
   exports dev.jacquard.calibration;
   exports dev.jacquard.kvstore;
+  exports dev.jacquard.pruning;
   exports dev.jacquard.repository;
   exports dev.jacquard.context;
   exports dev.jacquard.session;

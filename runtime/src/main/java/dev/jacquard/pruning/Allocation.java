@@ -1,0 +1,84 @@
+package dev.jacquard.pruning;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+
+/** How many neurons each layer keeps, and which. */
+final class Allocation {
+  /** Layers keep whole blocks of so many neurons. */
+  static final int BLOCK = 32;
+
+  private Allocation() {}
+
+  /**
+   * The same number for all layers.
+   *
+   * @param scores for each layer one for each neuron
+   * @param share of the neurons that is removed
+   * @return for each layer the neurons that are kept, ascending
+   * @throws PruningException if not one block can be removed, or nothing would be left
+   */
+  static List<int[]> uniform(List<double[]> scores, double share) {
+    List<int[]> kept = new ArrayList<>();
+    for (double[] layer : scores) {
+      kept.add(best(layer, count(layer.length, (1 - share) * layer.length)));
+    }
+    return checked(kept, scores, share);
+  }
+
+  /**
+   * As many as the scores say: those of each layer are standardised, and the lowest of all layers
+   * together are removed (FLAP).
+   */
+  static List<int[]> global(List<double[]> scores, double share) {
+    List<double[]> standardised = scores.stream().map(Allocation::standardise).toList();
+    double[] all = standardised.stream().flatMapToDouble(Arrays::stream).sorted().toArray();
+    double threshold = all[Math.min(all.length - 1, (int) (share * all.length))];
+    List<int[]> kept = new ArrayList<>();
+    for (double[] layer : standardised) {
+      double above = Arrays.stream(layer).filter(s -> s >= threshold).count();
+      kept.add(best(layer, count(layer.length, above)));
+    }
+    return checked(kept, scores, share);
+  }
+
+  /** A number of neurons, rounded to whole blocks: at least one, at most as many as there are. */
+  private static int count(int neurons, double wanted) {
+    return Math.clamp(Math.round(wanted / BLOCK) * BLOCK, Math.min(BLOCK, neurons), neurons);
+  }
+
+  private static double[] standardise(double[] scores) {
+    double mean = Arrays.stream(scores).average().orElseThrow();
+    double variance =
+        Arrays.stream(scores).map(s -> (s - mean) * (s - mean)).average().orElseThrow();
+    double deviation = Math.sqrt(variance);
+    return Arrays.stream(scores).map(s -> deviation > 0 ? (s - mean) / deviation : 0).toArray();
+  }
+
+  /**
+   * The {@code count} neurons of the highest scores, of equal ones the lower numbers; ascending.
+   */
+  private static int[] best(double[] scores, int count) {
+    List<Integer> order = new ArrayList<>();
+    for (int i = 0; i < scores.length; i++) {
+      order.add(i);
+    }
+    order.sort(Comparator.comparingDouble(i -> -scores[i]));
+    return order.stream().limit(count).mapToInt(Integer::intValue).sorted().toArray();
+  }
+
+  private static List<int[]> checked(List<int[]> kept, List<double[]> scores, double share) {
+    boolean less = false;
+    for (int i = 0; i < kept.size(); i++) {
+      less |= kept.get(i).length < scores.get(i).length;
+    }
+    if (!less) {
+      throw new PruningException(
+          "a share of %s removes no block of %d neurons; the layers have %d: choose a larger share"
+              .formatted(share, BLOCK, scores.getFirst().length));
+    }
+    return kept;
+  }
+}

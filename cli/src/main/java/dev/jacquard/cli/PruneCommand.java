@@ -46,6 +46,7 @@ final class PruneCommand implements Callable<Integer> {
   /** Of the text that many parts are there, and one is held out. */
   private static final int PARTS = 8;
 
+  private static final int LEAST_BLOCK = 32;
   private static final int WINDOW = 512;
   private static final long SMALL = 1_000_000_000L;
 
@@ -129,6 +130,15 @@ final class PruneCommand implements Callable<Integer> {
   private boolean perLayer;
 
   @Option(
+      names = "--block",
+      paramLabel = "N",
+      converter = Numbers.NotNegative.class,
+      description =
+          "Let layers keep a multiple of N neurons, a multiple of 32 (default: the block of W_down's"
+              + " number format; with less, K formats become Q5_0 or Q8_0).")
+  private int block;
+
+  @Option(
       names = {"-n", "--tokens"},
       paramLabel = "N",
       converter = Numbers.Positive.class,
@@ -162,11 +172,16 @@ final class PruneCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--share must be above 0 and below 1, not " + share);
     }
+    if (block % LEAST_BLOCK != 0) {
+      throw new ParameterException(
+          spec.commandLine(), "--block must be a multiple of " + LEAST_BLOCK + ", not " + block);
+    }
     if (Files.exists(out) && Files.isSameFile(out, model)) {
       throw new ParameterException(
           spec.commandLine(), "-o names the model itself: name another file");
     }
-    PruningSettings settings = new PruningSettings(share, score, compensation, perLayer, seed);
+    PruningSettings settings =
+        new PruningSettings(share, score, compensation, perLayer, block, seed);
     String text = TextFolder.read(texts, Math.multiplyExact(tokens, CHARS_PER_TOKEN), terminal);
     Path tried = out.resolveSibling(out.getFileName() + ".trial");
     try {

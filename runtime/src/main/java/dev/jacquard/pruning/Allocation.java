@@ -7,8 +7,8 @@ import java.util.List;
 
 /** How many neurons each layer keeps, and which. */
 final class Allocation {
-  /** Layers keep whole blocks of so many neurons. */
-  static final int BLOCK = 32;
+  /** Layers keep whole blocks of so many neurons, at least. */
+  static final int LEAST_BLOCK = 32;
 
   private Allocation() {}
 
@@ -17,36 +17,37 @@ final class Allocation {
    *
    * @param scores for each layer one for each neuron
    * @param share of the neurons that is removed
+   * @param block layers keep a multiple of so many neurons
    * @return for each layer the neurons that are kept, ascending
    * @throws PruningException if not one block can be removed, or nothing would be left
    */
-  static List<int[]> uniform(List<double[]> scores, double share) {
+  static List<int[]> uniform(List<double[]> scores, double share, int block) {
     List<int[]> kept = new ArrayList<>();
     for (double[] layer : scores) {
-      kept.add(best(layer, count(layer.length, (1 - share) * layer.length)));
+      kept.add(best(layer, count(layer.length, (1 - share) * layer.length, block)));
     }
-    return checked(kept, scores, share);
+    return checked(kept, scores, share, block);
   }
 
   /**
    * As many as the scores say: those of each layer are standardised, and the lowest of all layers
    * together are removed (FLAP).
    */
-  static List<int[]> global(List<double[]> scores, double share) {
+  static List<int[]> global(List<double[]> scores, double share, int block) {
     List<double[]> standardised = scores.stream().map(Allocation::standardise).toList();
     double[] all = standardised.stream().flatMapToDouble(Arrays::stream).sorted().toArray();
     double threshold = all[Math.min(all.length - 1, (int) (share * all.length))];
     List<int[]> kept = new ArrayList<>();
     for (double[] layer : standardised) {
       double above = Arrays.stream(layer).filter(s -> s >= threshold).count();
-      kept.add(best(layer, count(layer.length, above)));
+      kept.add(best(layer, count(layer.length, above, block)));
     }
-    return checked(kept, scores, share);
+    return checked(kept, scores, share, block);
   }
 
   /** A number of neurons, rounded to whole blocks: at least one, at most as many as there are. */
-  private static int count(int neurons, double wanted) {
-    return Math.clamp(Math.round(wanted / BLOCK) * BLOCK, Math.min(BLOCK, neurons), neurons);
+  private static int count(int neurons, double wanted, int block) {
+    return Math.clamp(Math.round(wanted / block) * block, Math.min(block, neurons), neurons);
   }
 
   private static double[] standardise(double[] scores) {
@@ -69,15 +70,17 @@ final class Allocation {
     return order.stream().limit(count).mapToInt(Integer::intValue).sorted().toArray();
   }
 
-  private static List<int[]> checked(List<int[]> kept, List<double[]> scores, double share) {
+  private static List<int[]> checked(
+      List<int[]> kept, List<double[]> scores, double share, int block) {
     boolean less = false;
     for (int i = 0; i < kept.size(); i++) {
       less |= kept.get(i).length < scores.get(i).length;
     }
     if (!less) {
       throw new PruningException(
-          "a share of %s removes no block of %d neurons; the layers have %d: choose a larger share"
-              .formatted(share, BLOCK, scores.getFirst().length));
+          "a share of %s removes no block of %d neurons from layers of %d: "
+                  .formatted(share, block, scores.getFirst().length)
+              + "choose a larger share, or smaller blocks");
     }
     return kept;
   }

@@ -223,9 +223,17 @@ public final class Pruner implements AutoCloseable {
       double[] norms = columnNorms(layers.get(i).down().weight().tensor());
       scores.add(settings.score().of(statistics.get(i), norms, settings.seed() * 1009 + i));
     }
+    int block = settings.block() == 0 ? ownBlock() : settings.block();
     return settings.perLayer()
-        ? Allocation.global(scores, settings.share())
-        : Allocation.uniform(scores, settings.share());
+        ? Allocation.global(scores, settings.share(), block)
+        : Allocation.uniform(scores, settings.share(), block);
+  }
+
+  /** The largest block of W_down's formats. */
+  private int ownBlock() {
+    return layers.stream()
+        .mapToInt(f -> f.down().weight().tensor().format().blockSize())
+        .reduce(Allocation.LEAST_BLOCK, Math::max);
   }
 
   private static double[] columnNorms(Tensor matrix) {

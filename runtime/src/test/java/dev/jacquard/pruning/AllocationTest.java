@@ -19,7 +19,7 @@ class AllocationTest {
   @Test
   void allLayersKeepTheirBestNeuronsInWholeBlocks() {
     double[] layer = scores(128, 1, 1);
-    List<int[]> kept = Allocation.uniform(List.of(layer, scores(128, 50, 2)), 0.3);
+    List<int[]> kept = Allocation.uniform(List.of(layer, scores(128, 50, 2)), 0.3, 32);
     assertEquals(96, kept.get(0).length); // 89.6 is nearest to three blocks
     assertEquals(96, kept.get(1).length);
     double least = Arrays.stream(kept.get(0)).mapToDouble(i -> layer[i]).min().orElseThrow();
@@ -33,7 +33,7 @@ class AllocationTest {
   void ofEqualScoresTheLowerNumbersStay() {
     assertArrayEquals(
         IntStream.range(0, 32).toArray(),
-        Allocation.uniform(List.of(new double[64]), 0.5).getFirst());
+        Allocation.uniform(List.of(new double[64]), 0.5, 32).getFirst());
   }
 
   @Test
@@ -42,12 +42,12 @@ class AllocationTest {
     double[] half = new double[512];
     Arrays.setAll(half, i -> 1 + 1e-6 * i);
     Arrays.fill(half, 0, 256, 10);
-    List<int[]> kept = Allocation.global(List.of(flat, half), 0.3);
+    List<int[]> kept = Allocation.global(List.of(flat, half), 0.3, 32);
     int total = kept.get(0).length + kept.get(1).length;
     assertEquals(0.7 * 1024, total, 64);
     assertTrue(kept.get(1).length < kept.get(0).length, "of those that count little");
     for (int[] layer : kept) {
-      assertEquals(0, layer.length % Allocation.BLOCK);
+      assertEquals(0, layer.length % 32);
     }
   }
 
@@ -55,7 +55,7 @@ class AllocationTest {
   void aShareBelowHalfABlockIsRefused() {
     List<double[]> scores = List.of(scores(64, 1, 1));
     PruningException e =
-        assertThrows(PruningException.class, () -> Allocation.uniform(scores, 0.1));
+        assertThrows(PruningException.class, () -> Allocation.uniform(scores, 0.1, 32));
     assertTrue(String.valueOf(e.getMessage()).contains("larger share"), e.toString());
   }
 }

@@ -56,7 +56,7 @@ class PrunerTest {
 
   private static PruningSettings settings(
       NeuronScore score, Compensation compensation, boolean perLayer) {
-    return new PruningSettings(0.3, score, compensation, perLayer, 1);
+    return new PruningSettings(0.3, score, compensation, perLayer, 0, 1);
   }
 
   private PruningReport prune(Path model, PruningSettings settings, Path out) throws IOException {
@@ -144,7 +144,7 @@ class PrunerTest {
       NeuronSet kept = kept(program(file), program(smaller));
       for (PruningReport.Layer layer : report.layers()) {
         assertEquals(layer.after(), kept.count(layer.layer()));
-        assertEquals(0, layer.after() % Allocation.BLOCK);
+        assertEquals(0, layer.after() % 32);
         assertEquals(0, layer.rounding(), "stored as " + layer.down());
       }
       float[] expected = logits(program(file), new NeuronRule.Listed(kept));
@@ -219,7 +219,7 @@ class PrunerTest {
     for (double share : new double[] {0, 1, -0.1, Double.NaN}) {
       assertThrows(
           IllegalArgumentException.class,
-          () -> new PruningSettings(share, NeuronScore.FLAP, Compensation.FULL, false, 1));
+          () -> new PruningSettings(share, NeuronScore.FLAP, Compensation.FULL, false, 0, 1));
     }
   }
 

@@ -107,10 +107,17 @@ final class BackendSelfTest {
             new Op.Add(hidden, normed, hidden),
             new Op.RmsNorm(hidden, norm, 1e-5f, normed),
             new Op.FeedForward(
-                normed, linear("gate"), linear("up"), linear("down"), Op.Activation.SILU, mixed),
+                0,
+                normed,
+                linear("gate"),
+                linear("up"),
+                linear("down"),
+                Op.Activation.SILU,
+                query,
+                mixed),
             new Op.Add(hidden, mixed, hidden),
             new Op.SelectRows(hidden, selected),
-            new Op.MatMul(selected, List.of(into("output", logits))));
+            new Op.Head(selected, new Op.Linear(weight("output", VOCABULARY), null), logits));
     return new Program(ops, new KvSpec(List.of(new KvSpec.Layer(HEADS, HEAD, HEAD, 0))), logits);
   }
 

@@ -166,11 +166,13 @@ final class Blocks {
     int hidden = sizes.hidden();
     ops.add(
         new Op.FeedForward(
+            layer,
             normalised(),
             weights.linear(named("ffn_gate"), width, hidden),
             weights.linear(named("ffn_up"), width, hidden),
             weights.linear(named("ffn_down"), hidden, width),
             activation,
+            slot("hidden", hidden),
             branch()));
   }
 
@@ -182,7 +184,7 @@ final class Blocks {
             ? weights.linear("output", sizes.width(), sizes.vocabulary())
             : new Op.Linear(embedding, null);
     Slot logits = slot("logits", sizes.vocabulary());
-    ops.add(new Op.MatMul(normalised(), List.of(new Projection(output, logits))));
+    ops.add(new Op.Head(normalised(), output, logits));
     return new Program(ops, new KvSpec(kv), logits);
   }
 }

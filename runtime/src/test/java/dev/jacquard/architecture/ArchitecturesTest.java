@@ -208,9 +208,9 @@ class ArchitecturesTest {
     try (AlteredFile file = open("llama")) {
       file.without("output.weight");
       Program program = program(file);
-      Op.MatMul logits = (Op.MatMul) program.ops().getLast();
+      Op.Head logits = (Op.Head) program.ops().getLast();
       Op.Embed embed = (Op.Embed) program.ops().getFirst();
-      assertEquals(embed.table(), logits.projections().getFirst().linear().weight());
+      assertEquals(embed.table(), logits.output().weight());
     }
   }
 

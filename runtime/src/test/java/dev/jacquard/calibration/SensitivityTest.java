@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.jacquard.architecture.Architectures;
 import dev.jacquard.calibration.Calibration.LayerReport;
-import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
@@ -13,12 +12,11 @@ import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
-import dev.jacquard.kernels.PageList;
-import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
 import dev.jacquard.modelfile.GgufFile;
+import dev.jacquard.testing.ForwardingExecutable;
 import dev.jacquard.testing.TestData;
 import java.util.List;
 import java.util.Random;
@@ -28,21 +26,20 @@ import org.junit.jupiter.api.Test;
 /** Factors on the limits of layers, of a small model of two. */
 class SensitivityTest {
   /** Makes the noise that is written into one layer longer or shorter. */
-  private static final class Amplified implements Executable {
-    private final Executable executable;
+  private static final class Amplified extends ForwardingExecutable {
     private final int layer;
     private final float factor;
     private int current = -1;
 
     Amplified(Executable executable, int layer, float factor) {
-      this.executable = executable;
+      super(executable);
       this.layer = layer;
       this.factor = factor;
     }
 
     @Override
     public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
-      executable.run(
+      super.run(
           inputs,
           kv,
           (index, op) -> {
@@ -54,44 +51,14 @@ class SensitivityTest {
     }
 
     @Override
-    public void read(Slot slot, int row, float[] target, int offset) {
-      executable.read(slot, row, target, offset);
-    }
-
-    @Override
     public void write(Slot slot, int row, float[] source, int offset) {
       float[] values = new float[slot.width()];
-      executable.read(slot, row, values, 0);
+      read(slot, row, values, 0);
       float times = current == layer ? factor : 1;
       for (int i = 0; i < values.length; i++) {
         values[i] += times * (source[offset + i] - values[i]);
       }
-      executable.write(slot, row, values, 0);
-    }
-
-    @Override
-    public PageSelection pages(PageList list) {
-      return executable.pages(list);
-    }
-
-    @Override
-    public AttentionReport attention() {
-      return executable.attention();
-    }
-
-    @Override
-    public long weightBytesPerStep() {
-      return executable.weightBytesPerStep();
-    }
-
-    @Override
-    public long ownBytes() {
-      return executable.ownBytes();
-    }
-
-    @Override
-    public void close() {
-      executable.close();
+      super.write(slot, row, values, 0);
     }
   }
 

@@ -1,7 +1,6 @@
 package dev.jacquard.session;
 
 import com.sun.management.ThreadMXBean;
-import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Backend;
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
@@ -11,11 +10,10 @@ import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.OpSupport;
-import dev.jacquard.kernels.PageList;
-import dev.jacquard.kernels.PageSelection;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Slot;
 import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.testing.ForwardingExecutable;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,11 +82,9 @@ final class WatchedBackend implements Backend {
     backend.close();
   }
 
-  private final class WatchedExecutable implements Executable {
-    private final Executable executable;
-
+  private final class WatchedExecutable extends ForwardingExecutable {
     WatchedExecutable(Executable executable) {
-      this.executable = executable;
+      super(executable);
     }
 
     @Override
@@ -104,47 +100,17 @@ final class WatchedBackend implements Backend {
         }
         throw new BackendException("the device is gone");
       }
-      executable.run(inputs, kv, observer);
+      super.run(inputs, kv, observer);
       allocated += allocatedByThread() - before;
     }
 
     @Override
-    public PageSelection pages(PageList list) {
-      return executable.pages(list);
-    }
-
-    @Override
-    public AttentionReport attention() {
-      return executable.attention();
-    }
-
-    @Override
     public void read(Slot slot, int row, float[] target, int offset) {
-      executable.read(slot, row, target, offset);
+      super.read(slot, row, target, offset);
       if (spoilNextLogits) {
         spoilNextLogits = false;
         target[offset + 17] = Float.NaN;
       }
-    }
-
-    @Override
-    public void write(Slot slot, int row, float[] source, int offset) {
-      executable.write(slot, row, source, offset);
-    }
-
-    @Override
-    public long weightBytesPerStep() {
-      return executable.weightBytesPerStep();
-    }
-
-    @Override
-    public long ownBytes() {
-      return executable.ownBytes();
-    }
-
-    @Override
-    public void close() {
-      executable.close();
     }
   }
 

@@ -45,7 +45,13 @@ public interface Executable extends AutoCloseable {
   /** What the attention of the last step read, by row. */
   AttentionReport attention();
 
-  /** Bytes of weights that a step of one row with one output reads. */
+  /** What the feed-forward layers of the last step computed, by row. */
+  FeedForwardReport feedForward();
+
+  /** Which logits the head computed in the last step, by output row. */
+  HeadReport head();
+
+  /** Bytes of weights that a step of one row with one output reads if nothing is left out. */
   long weightBytesPerStep();
 
   /**

@@ -64,8 +64,8 @@ public sealed interface Op {
   }
 
   /**
-   * Several matrices applied to one input, so that it is prepared once (Q, K and V; or the logits):
-   * {@code out_p = W_p · in + b_p} for every row.
+   * Several matrices applied to one input, so that it is prepared once (Q, K and V): {@code out_p =
+   * W_p · in + b_p} for every row.
    */
   record MatMul(Slot in, List<Projection> projections) implements Op {
     /** Checks and copies. */
@@ -164,13 +164,26 @@ public sealed interface Op {
   }
 
   /**
-   * Gated feed-forward layer: {@code out = down(activation(gate(in)) ⊙ up(in))}.
+   * Gated feed-forward layer: {@code hidden = activation(gate(in)) ⊙ up(in)}, {@code out =
+   * down(hidden)}. Neurons that the {@link NeuronRule} of a row's sequence leaves out are 0 in
+   * {@code hidden}.
    *
-   * @param gate [hidden × width]
-   * @param up [hidden × width]
-   * @param down [width × hidden]
+   * @param layer number of the layer, for the rule
+   * @param gate [neurons × width]
+   * @param up [neurons × width]
+   * @param down [width × neurons]
+   * @param hidden [n × neurons], for whoever examines a step: a backend that fuses may leave it
+   *     unwritten in a step without an observer
    */
-  record FeedForward(Slot in, Linear gate, Linear up, Linear down, Activation activation, Slot out)
+  record FeedForward(
+      int layer,
+      Slot in,
+      Linear gate,
+      Linear up,
+      Linear down,
+      Activation activation,
+      Slot hidden,
+      Slot out)
       implements Op {
     /** Checks. */
     public FeedForward {
@@ -180,6 +193,8 @@ public sealed interface Op {
               && gate.weight().rows() == up.weight().rows()
               && down.weight().columns() == gate.weight().rows()
               && down.weight().rows() == out.width()
+              && hidden.width() == gate.weight().rows()
+              && in.domain() == hidden.domain()
               && in.domain() == out.domain(),
           () ->
               "feed-forward shapes: "
@@ -190,13 +205,36 @@ public sealed interface Op {
                   + down.weight()
                   + " from "
                   + in
+                  + " through "
+                  + hidden
                   + " to "
                   + out);
     }
 
     /** Number of neurons. */
-    public int hidden() {
+    public int neurons() {
       return gate.weight().rows();
+    }
+  }
+
+  /**
+   * The output head: logits {@code out = W·in + b}, of all tokens or of those that the {@link
+   * HeadRule} of a row's sequence wants.
+   *
+   * @param in [outputs × width]
+   * @param output [vocabulary × width]
+   * @param out [outputs × vocabulary]; a logit that is not computed is {@link
+   *     Float#NEGATIVE_INFINITY}
+   */
+  record Head(Slot in, Linear output, Slot out) implements Op {
+    /** Checks. */
+    public Head {
+      require(
+          output.weight().columns() == in.width()
+              && output.weight().rows() == out.width()
+              && in.domain() == Domain.OUTPUT
+              && out.domain() == Domain.OUTPUT,
+          () -> in + " through " + output.weight() + " to " + out);
     }
   }
 

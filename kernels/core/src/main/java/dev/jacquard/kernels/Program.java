@@ -65,8 +65,8 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
                 && o.heads() % l.heads() == 0
                 && l.window() == 0;
           }
-          case Op.Embed _, Op.RmsNorm _, Op.MatMul _, Op.Rope _, Op.FeedForward _, Op.Add _ -> true;
-          case Op.SelectRows _ -> true;
+          case Op.Embed _, Op.RmsNorm _, Op.MatMul _, Op.Rope _, Op.Add _ -> true;
+          case Op.FeedForward _, Op.SelectRows _, Op.Head _ -> true;
         };
     if (!fits) {
       throw new IllegalArgumentException(op + " does not fit the cache " + kv);
@@ -86,6 +86,7 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
       case Op.FeedForward o -> List.of(o.in());
       case Op.Add o -> List.of(o.a(), o.b());
       case Op.SelectRows o -> List.of(o.in());
+      case Op.Head o -> List.of(o.in());
     };
   }
 
@@ -98,9 +99,10 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
       case Op.Rope o -> List.of(o.inOut());
       case Op.WriteKv _, Op.SelectPages _ -> List.of();
       case Op.Attention o -> List.of(o.out());
-      case Op.FeedForward o -> List.of(o.out());
+      case Op.FeedForward o -> List.of(o.hidden(), o.out());
       case Op.Add o -> List.of(o.out());
       case Op.SelectRows o -> List.of(o.out());
+      case Op.Head o -> List.of(o.out());
     };
   }
 
@@ -116,6 +118,7 @@ public record Program(List<Op> ops, KvSpec kv, Slot logits) {
         add(all, o.up());
         add(all, o.down());
       }
+      case Op.Head o -> add(all, o.output());
       case Op.Rope _, Op.WriteKv _, Op.SelectPages _, Op.Attention _ -> {}
       case Op.Add _, Op.SelectRows _ -> {}
     }

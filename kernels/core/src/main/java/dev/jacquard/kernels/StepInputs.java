@@ -22,6 +22,8 @@ public final class StepInputs {
   private final int[][] writeOffsets;
   private final List<KvView[]> views = new ArrayList<>();
   private final List<Exactness> exactness = new ArrayList<>();
+  private final List<NeuronRule> neurons = new ArrayList<>();
+  private final List<HeadRule> heads = new ArrayList<>();
   private int rows;
   private int outputs;
   private int sequenceCount;
@@ -48,7 +50,9 @@ public final class StepInputs {
     sequenceCount = 0;
   }
 
-  /** Adds a sequence and returns its index in this step; its views are empty, its class DENSE. */
+  /**
+   * Adds a sequence and returns its index in this step; its views are empty, nothing is left out.
+   */
   public int addSequence() {
     if (sequenceCount == views.size()) {
       KvView[] fresh = new KvView[groups];
@@ -57,8 +61,12 @@ public final class StepInputs {
       }
       views.add(fresh);
       exactness.add(Exactness.DENSE);
+      neurons.add(NeuronRule.ALL);
+      heads.add(HeadRule.DENSE);
     }
     exactness.set(sequenceCount, Exactness.DENSE);
+    neurons.set(sequenceCount, NeuronRule.ALL);
+    heads.set(sequenceCount, HeadRule.DENSE);
     for (KvView view : views.get(sequenceCount)) {
       view.clear();
     }
@@ -68,6 +76,16 @@ public final class StepInputs {
   /** Says how closely the rows of a sequence read what they see. */
   public void setExactness(int sequence, Exactness wanted) {
     exactness.set(sequence, wanted);
+  }
+
+  /** Says which neurons count for the rows of a sequence. */
+  public void setNeurons(int sequence, NeuronRule wanted) {
+    neurons.set(sequence, wanted);
+  }
+
+  /** Says which logits of a sequence's output rows are computed. */
+  public void setHead(int sequence, HeadRule wanted) {
+    heads.set(sequence, wanted);
   }
 
   /** Adds a row and returns its index; its write places must be set for every group. */
@@ -141,6 +159,16 @@ public final class StepInputs {
   /** How closely the rows of a sequence read. */
   public Exactness exactness(int sequence) {
     return exactness.get(sequence);
+  }
+
+  /** Which neurons count for the rows of a sequence. */
+  public NeuronRule neurons(int sequence) {
+    return neurons.get(sequence);
+  }
+
+  /** Which logits of a sequence's output rows are computed. */
+  public HeadRule head(int sequence) {
+    return heads.get(sequence);
   }
 
   /** What a sequence sees in a group. */

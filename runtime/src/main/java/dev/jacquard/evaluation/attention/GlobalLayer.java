@@ -32,7 +32,8 @@ record GlobalLayer(Op.SelectPages select, KvSpec.Layer kv, @Nullable RotaryEmbed
             Op.Attention _,
             Op.FeedForward _,
             Op.Add _,
-            Op.SelectRows _ -> {}
+            Op.SelectRows _,
+            Op.Head _ -> {}
       }
     }
     return List.copyOf(layers);

@@ -135,7 +135,8 @@ final class StepExaminer implements Executable.Observer {
           Op.WriteKv _,
           Op.FeedForward _,
           Op.Add _,
-          Op.SelectRows _ -> {}
+          Op.SelectRows _,
+          Op.Head _ -> {}
     }
   }
 

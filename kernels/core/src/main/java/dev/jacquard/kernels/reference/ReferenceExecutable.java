@@ -5,6 +5,8 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.FeedForwardReport;
+import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.Op;
@@ -25,23 +27,16 @@ import org.jspecify.annotations.Nullable;
 
 /** A program that is interpreted op by op. Slots are row-major arrays. */
 final class ReferenceExecutable implements Executable {
-  private static final double SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
-
   /** No slice: rows read all that they see. */
   private static final PageSelection EVERYTHING = new PageSelection();
 
   private final Program program;
   private final CompileOptions options;
-  private final WorkerPool pool;
   private final Map<Slot, float[]> slots = new HashMap<>();
 
-  /** One expanded row of a weight for each thread. */
-  private final float[][] weightRows;
-
-  /** Results of gate and up, for all rows of a step. */
-  private final float[] gate;
-
-  private final float[] up;
+  private final Product product;
+  private final FeedForwardLayer feedForward;
+  private final OutputHead head;
   private final PageSelector selector;
   private final ScalarAttention attention;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
@@ -51,32 +46,23 @@ final class ReferenceExecutable implements Executable {
   ReferenceExecutable(Program program, CompileOptions options, WorkerPool pool) {
     this.program = program;
     this.options = options;
-    this.pool = pool;
     for (Slot slot : program.slots()) {
       slots.put(slot, allocate(slot.toString(), maxRows(slot), slot.width()));
     }
     report = new AttentionReport(options.maxRows());
+    product = new Product(program, pool);
+    feedForward = new FeedForwardLayer(program, options, product);
+    head = new OutputHead(program, options, product);
     for (Op op : program.ops()) {
       if (op instanceof Op.SelectPages o) {
         selections.put(o.out(), new PageSelection());
       }
     }
-    int hidden = 0;
-    for (Op op : program.ops()) {
-      if (op instanceof Op.FeedForward ffn) {
-        hidden = Math.max(hidden, ffn.hidden());
-      }
-    }
-    int rows = Math.max(options.maxRows(), options.maxOutputs());
-    gate = allocate("gate", rows, hidden);
-    up = allocate("up", rows, hidden);
-    int columns = program.weights().stream().mapToInt(Weight::columns).max().orElse(0);
-    weightRows = new float[pool.threads()][columns];
     selector = new PageSelector(pool);
     attention = new ScalarAttention(pool);
   }
 
-  private static float[] allocate(String what, int rows, int width) {
+  static float[] allocate(String what, int rows, int width) {
     long size = (long) rows * width;
     try {
       return new float[Math.toIntExact(size)];
@@ -109,6 +95,7 @@ final class ReferenceExecutable implements Executable {
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     ReferenceKvStorage storage = check(inputs, kv);
     report.clear(inputs.rows());
+    feedForward.report().clear(inputs.rows());
     try {
       List<Op> ops = program.ops();
       for (int i = 0; i < ops.size(); i++) {
@@ -151,14 +138,16 @@ final class ReferenceExecutable implements Executable {
       case Op.RmsNorm o -> rmsNorm(o, rows(o.in(), inputs));
       case Op.MatMul(Slot in, List<Op.Projection> projections) -> {
         for (Op.Projection p : projections) {
-          multiply(array(in), rows(in, inputs), p.linear(), array(p.out()));
+          product.multiply(array(in), rows(in, inputs), p.linear(), array(p.out()));
         }
       }
       case Op.Rope o -> rope(o, inputs);
       case Op.WriteKv o -> writeKv(o, inputs, kv);
       case Op.SelectPages o -> selectPages(o, inputs, kv);
       case Op.Attention o -> attend(o, inputs, kv);
-      case Op.FeedForward o -> feedForward(o, rows(o.in(), inputs));
+      case Op.FeedForward o ->
+          feedForward.run(o, inputs, array(o.in()), array(o.hidden()), array(o.out()));
+      case Op.Head o -> head.run(o, inputs, array(o.in()), array(o.out()));
       case Op.Add(Slot a, Slot b, Slot out) ->
           add(array(a), array(b), array(out), rows(out, inputs) * out.width());
       case Op.SelectRows(Slot in, Slot out) -> {
@@ -196,7 +185,7 @@ final class ReferenceExecutable implements Executable {
   }
 
   private void rmsNorm(Op.RmsNorm op, int n) {
-    float[] weight = decode(op.weight());
+    float[] weight = Product.decode(op.weight());
     float[] in = array(op.in());
     float[] out = array(op.out());
     int size = weight.length;
@@ -211,75 +200,6 @@ final class ReferenceExecutable implements Executable {
       for (int i = 0; i < size; i++) {
         out[g * size + i] = (float) (in[g * size + i] * factor * weight[i]);
       }
-    }
-  }
-
-  /** All values of a vector. */
-  private static float[] decode(Weight vector) {
-    Tensor tensor = vector.tensor();
-    float[] values = new float[tensor.rows() * tensor.columns()];
-    for (int r = 0; r < tensor.rows(); r++) {
-      tensor.decodeRow(r, values, r * tensor.columns());
-    }
-    return values;
-  }
-
-  /** {@code y = W·x + b} for {@code n} rows; each row of W is expanded once. */
-  private void multiply(float[] x, int n, Op.Linear linear, float[] y) {
-    if (n == 0) {
-      return;
-    }
-    Tensor matrix = linear.weight().tensor();
-    float[] bias = linear.bias() == null ? null : decode(linear.bias());
-    int outputs = matrix.rows();
-    int grain = Math.max(1, outputs / (8 * pool.threads()));
-    pool.run(
-        outputs,
-        grain,
-        (from, to, thread) -> {
-          float[] row = weightRows[thread];
-          for (int o = from; o < to; o++) {
-            matrix.decodeRow(o, row, 0);
-            double b = bias == null ? 0 : bias[o];
-            multiplyRow(row, matrix.columns(), x, n, b, y, o, outputs);
-          }
-        });
-  }
-
-  /**
-   * One output for all rows. Four rows go side by side, because a single sum waits for each of its
-   * additions; the order within a sum is the same. (A product of two floats is exact in double.)
-   */
-  private static void multiplyRow(
-      float[] w, int columns, float[] x, int n, double bias, float[] y, int output, int stride) {
-    int r = 0;
-    for (; r + 4 <= n; r += 4) {
-      int x0 = r * columns;
-      int x1 = x0 + columns;
-      int x2 = x1 + columns;
-      int x3 = x2 + columns;
-      double s0 = 0;
-      double s1 = 0;
-      double s2 = 0;
-      double s3 = 0;
-      for (int i = 0; i < columns; i++) {
-        double wi = w[i];
-        s0 += wi * x[x0 + i];
-        s1 += wi * x[x1 + i];
-        s2 += wi * x[x2 + i];
-        s3 += wi * x[x3 + i];
-      }
-      y[r * stride + output] = (float) (s0 + bias);
-      y[(r + 1) * stride + output] = (float) (s1 + bias);
-      y[(r + 2) * stride + output] = (float) (s2 + bias);
-      y[(r + 3) * stride + output] = (float) (s3 + bias);
-    }
-    for (; r < n; r++) {
-      double sum = 0;
-      for (int i = 0; i < columns; i++) {
-        sum += (double) w[i] * x[r * columns + i];
-      }
-      y[r * stride + output] = (float) (sum + bias);
     }
   }
 
@@ -348,24 +268,6 @@ final class ReferenceExecutable implements Executable {
     new ReadingCount(op, inputs, kv, chosen, escalated, report).add();
   }
 
-  private void feedForward(Op.FeedForward op, int n) {
-    float[] in = array(op.in());
-    multiply(in, n, op.gate(), gate);
-    multiply(in, n, op.up(), up);
-    int count = n * op.hidden();
-    for (int i = 0; i < count; i++) {
-      gate[i] = (float) (activate(op.activation(), gate[i]) * up[i]);
-    }
-    multiply(gate, n, op.down(), array(op.out()));
-  }
-
-  private static double activate(Op.Activation activation, double x) {
-    return switch (activation) {
-      case SILU -> x / (1 + Math.exp(-x));
-      case GELU_TANH -> 0.5 * x * (1 + Math.tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)));
-    };
-  }
-
   private static void add(float[] a, float[] b, float[] out, int count) {
     for (int i = 0; i < count; i++) {
       out[i] = a[i] + b[i];
@@ -394,6 +296,16 @@ final class ReferenceExecutable implements Executable {
   @Override
   public AttentionReport attention() {
     return report;
+  }
+
+  @Override
+  public FeedForwardReport feedForward() {
+    return feedForward.report();
+  }
+
+  @Override
+  public HeadReport head() {
+    return head.report();
   }
 
   @Override

@@ -2,6 +2,8 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
+import dev.jacquard.kernels.FeedForwardReport;
+import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.KvSpec;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.PageList;
@@ -35,11 +37,12 @@ final class Plan {
   private final Map<Slot, float[]> slots = new HashMap<>();
   private final Map<RotaryEmbedding, RotaryTable> rotaryTables = new HashMap<>();
   private final Activations x;
-  private final float[] hidden;
   private final float[][] upValues;
   private final float[][] chains;
   private final AttentionWorkspace attention;
   private final Map<PageList, PageSelection> selections;
+  private final FeedForwardReport feedForward;
+  private final HeadReport head;
   private final Selections choosing;
   private final ListAttention.Workspace lists;
   private final BlockAttention.Workspace blockLists = new BlockAttention.Workspace();
@@ -52,8 +55,12 @@ final class Plan {
       CompileOptions options,
       PackedMatrices matrices,
       Step step,
-      Map<PageList, PageSelection> selections) {
+      Map<PageList, PageSelection> selections,
+      FeedForwardReport feedForward,
+      HeadReport head) {
     this.step = step;
+    this.feedForward = feedForward;
+    this.head = head;
     this.selections = selections;
     this.options = options;
     this.matrices = matrices;
@@ -61,7 +68,6 @@ final class Plan {
     for (Slot slot : program.slots()) {
       slots.put(slot, new float[Math.multiplyExact(capacity(slot.domain()), slot.width())]);
     }
-    hidden = new float[hiddenValues(program)];
     upValues = new float[threads][0];
     chains = new float[threads][VectorMath.CHAINS];
     x = activations(program);
@@ -111,22 +117,13 @@ final class Plan {
     };
   }
 
-  private int hiddenValues(Program program) {
-    int values = 0;
-    for (Op op : program.ops()) {
-      if (op instanceof Op.FeedForward f) {
-        values = Math.max(values, Math.multiplyExact(capacity(f.in().domain()), f.hidden()));
-      }
-    }
-    return values;
-  }
-
   private Activations activations(Program program) {
     int columns = 0;
     for (Op op : program.ops()) {
       switch (op) {
         case Op.MatMul o -> columns = Math.max(columns, o.in().width());
-        case Op.FeedForward o -> columns = Math.max(columns, Math.max(o.in().width(), o.hidden()));
+        case Op.FeedForward o -> columns = Math.max(columns, Math.max(o.in().width(), o.neurons()));
+        case Op.Head o -> columns = Math.max(columns, o.in().width());
         case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _, Op.SelectPages _ -> {}
         case Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
       }
@@ -239,6 +236,7 @@ final class Plan {
                   o.out(), new RowKernels.Add(of(o.a()), of(o.b()), o.out().width(), of(o.out()))));
       case Op.SelectRows o ->
           parts.add(rows(o.out(), new RowKernels.Select(of(o.in()), o.in().width(), of(o.out()))));
+      case Op.Head o -> head(o, parts);
     }
     return parts;
   }
@@ -280,14 +278,39 @@ final class Plan {
   private void feedForward(Op.FeedForward op, List<Part> parts) {
     Domain domain = op.in().domain();
     PackedMatrix up = matrix(op.up());
+    float[] hidden = of(op.hidden());
     MatMulStage.Product gate = product(op.gate(), hidden);
     MatMulStage.Product down = product(op.down(), of(op.out()));
     parts.add(prepare(of(op.in()), op.in().width(), domain));
     parts.add(
         new Part.Whole(
             new GateStage(domain, x, gate, up, bias(op.up()), op.activation(), upValues)));
-    parts.add(prepare(hidden, op.hidden(), domain));
+    parts.add(prepare(hidden, op.neurons(), domain));
     parts.add(new Part.Whole(new MatMulStage(domain, x, List.of(down))));
+    long bytes = bytesRead(op);
+    parts.add(
+        new Part.Whole(
+            step -> {
+              for (int i = 0; i < step.rows(domain); i++) {
+                int row = domain == Domain.ALL ? i : step.inputs().outputRow(i);
+                feedForward.add(row, op.neurons(), op.neurons(), bytes, bytes);
+              }
+            }));
+  }
+
+  private void head(Op.Head op, List<Part> parts) {
+    Domain domain = op.in().domain();
+    parts.add(prepare(of(op.in()), op.in().width(), domain));
+    parts.add(
+        new Part.Whole(new MatMulStage(domain, x, List.of(product(op.output(), of(op.out()))))));
+    long bytes = bytesRead(op.output());
+    parts.add(
+        new Part.Whole(
+            step -> {
+              for (int i = 0; i < step.rows(domain); i++) {
+                head.row(i).setDense(bytes);
+              }
+            }));
   }
 
   private Part prepare(float[] in, int width, Domain domain) {
@@ -335,6 +358,7 @@ final class Plan {
       case Op.Embed o -> o.table().tensor().rowBytes();
       case Op.MatMul o -> o.projections().stream().mapToLong(p -> bytesRead(p.linear())).sum();
       case Op.FeedForward o -> bytesRead(o.gate()) + bytesRead(o.up()) + bytesRead(o.down());
+      case Op.Head o -> bytesRead(o.output());
       case Op.RmsNorm o -> o.weight().tensor().data().byteSize();
       case Op.Rope _, Op.WriteKv _, Op.SelectPages _, Op.Attention _ -> 0;
       case Op.Add _, Op.SelectRows _ -> 0;

@@ -43,6 +43,7 @@ final class VectorBackend implements Backend {
           case Op.FeedForward o ->
               "gate and up fused, "
                   + kernels(List.of(o.gate().weight(), o.up().weight(), o.down().weight()));
+          case Op.Head o -> kernels(List.of(o.output().weight()));
           case Op.SelectPages _ -> "sketches by look-up in bytes, 4 bits each, " + width();
           case Op.Attention _ ->
               "online softmax over splits of " + AttentionStage.SPLIT + ", " + width();

@@ -5,8 +5,12 @@ import dev.jacquard.kernels.BackendException;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.FeedForwardReport;
+import dev.jacquard.kernels.HeadReport;
+import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.PageList;
 import dev.jacquard.kernels.PageSelection;
@@ -33,6 +37,8 @@ final class VectorExecutable implements Executable {
   private final Plan plan;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
   private final AttentionReport report;
+  private final FeedForwardReport feedForward;
+  private final HeadReport head;
   private boolean closed;
 
   VectorExecutable(Program program, CompileOptions options, WorkerPool pool) {
@@ -40,6 +46,8 @@ final class VectorExecutable implements Executable {
     this.maxRows = options.maxRows();
     this.maxOutputs = options.maxOutputs();
     report = new AttentionReport(maxRows);
+    feedForward = new FeedForwardReport(maxRows);
+    head = new HeadReport(maxOutputs, program.logits().width());
     step = new Step(pool, report);
     for (Op op : program.ops()) {
       if (op instanceof Op.SelectPages o) {
@@ -52,7 +60,7 @@ final class VectorExecutable implements Executable {
       throw unreadable(e);
     }
     try {
-      plan = new Plan(program, options, matrices, step, selections);
+      plan = new Plan(program, options, matrices, step, selections, feedForward, head);
     } catch (RuntimeException | Error e) {
       matrices.close();
       throw e;
@@ -71,6 +79,7 @@ final class VectorExecutable implements Executable {
                   add.accept(o.up().weight());
                   add.accept(o.down().weight());
                 }
+                case Op.Head o -> add.accept(o.output().weight());
                 case Op.Embed _, Op.RmsNorm _, Op.Rope _, Op.WriteKv _ -> {}
                 case Op.SelectPages _, Op.Attention _, Op.Add _, Op.SelectRows _ -> {}
               }
@@ -84,6 +93,7 @@ final class VectorExecutable implements Executable {
     check(inputs, kv);
     matrices.requireIntact();
     step.begin(inputs, (SlabKvStorage) kv);
+    feedForward.clear(inputs.rows());
     try {
       if (observer == null) {
         run(plan.fused());
@@ -132,6 +142,10 @@ final class VectorExecutable implements Executable {
           "the key/value storage was not allocated for this program");
     }
     for (int s = 0; s < inputs.sequences(); s++) {
+      if (!(inputs.neurons(s) instanceof NeuronRule.All)
+          || !(inputs.head(s) instanceof HeadRule.Dense)) {
+        throw new BackendException("this backend computes all neurons and all logits");
+      }
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
             "sequence "
@@ -176,6 +190,16 @@ final class VectorExecutable implements Executable {
   @Override
   public AttentionReport attention() {
     return report;
+  }
+
+  @Override
+  public FeedForwardReport feedForward() {
+    return feedForward;
+  }
+
+  @Override
+  public HeadReport head() {
+    return head;
   }
 
   @Override

@@ -110,8 +110,10 @@ final class NaiveProgram {
           for (int i = 0; i < gate.length; i++) {
             gate[i] = activate(o.activation(), gate[i]) * up[i];
           }
+          slots.put(o.hidden(), gate);
           slots.put(o.out(), apply(o.down(), gate));
         }
+        case Op.Head o -> slots.put(o.out(), apply(o.output(), get(o.in())));
         case Op.Add o -> {
           double[] sum = get(o.a()).clone();
           Arrays.setAll(sum, i -> get(o.a())[i] + get(o.b())[i]);

@@ -33,6 +33,7 @@ public final class ErrorBounds {
       case Op.RmsNorm _ -> FLOAT;
       case Op.MatMul o ->
           o.projections().stream().mapToDouble(p -> of(p.linear().weight())).max().orElse(0);
+      case Op.Head o -> of(o.output().weight());
       case Op.Rope _ -> FLOAT;
       case Op.WriteKv _ -> EXACT;
       case Op.SelectPages _, Op.Attention _ -> FLOAT_SUM;

@@ -267,11 +267,13 @@ public final class OpCases {
                 "feed-forward " + format.name() + " " + activation,
                 input(x),
                 new Op.FeedForward(
+                    0,
                     x,
                     linear("gate", format, hidden, width, bias),
                     linear("up", format, hidden, width, bias),
                     linear("down", format, width, hidden, bias),
                     activation,
+                    slot("hidden", hidden),
                     slot("y", width))));
       }
     }
@@ -334,11 +336,13 @@ public final class OpCases {
       ops.add(norm(stream, vector(l + "ffn_norm", F32.INSTANCE, width, 1), ready));
       ops.add(
           new Op.FeedForward(
+              l,
               ready,
               linear(l + "gate", format, hidden, width, false),
               linear(l + "up", format, hidden, width, false),
               linear(l + "down", format, width, hidden, false),
               Activation.SILU,
+              new Slot("hidden", hidden, rows),
               branch));
       ops.add(new Op.Add(stream, branch, stream));
     }
@@ -346,7 +350,7 @@ public final class OpCases {
     Slot ready = output("normed", width);
     Slot logits = output("logits", VOCABULARY);
     ops.add(norm(stream, vector("last", F32.INSTANCE, width, 1), ready));
-    ops.add(new Op.MatMul(ready, List.of(new Projection(new Linear(table, null), logits))));
+    ops.add(new Op.Head(ready, new Linear(table, null), logits));
     return new OpCase(
         "decoder " + format.name(),
         new Program(ops, kv, logits),

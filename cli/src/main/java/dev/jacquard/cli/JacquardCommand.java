@@ -57,6 +57,7 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(new PerplexityCommand(terminal))
         .addSubcommand(evaluate)
         .addSubcommand(new CalibrateCommand(terminal))
+        .addSubcommand(new ImatrixCommand(terminal))
         .addSubcommand(new QuantizeCommand(terminal))
         .addSubcommand(new BenchCommand(terminal))
         .addSubcommand(new IndexCommand(terminal))

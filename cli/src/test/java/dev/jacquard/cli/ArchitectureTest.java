@@ -39,7 +39,16 @@ class ArchitectureTest {
           Map.entry("repository", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
-          Map.entry("quantization", List.of("modelfile", "tensor", "memory")),
+          Map.entry(
+              "quantization",
+              List.of(
+                  "architecture",
+                  "tokenizer",
+                  "modelfile",
+                  "attention",
+                  "kernels",
+                  "tensor",
+                  "memory")),
           Map.entry(
               "session",
               List.of(

@@ -73,6 +73,9 @@ class UsageTest {
           bench --csv --json,                mutually exclusive
           inspect --kv 3,                    F16
           doctor now,                        now
+          imatrix x,                         --output
+          imatrix -o x,                      DIR or FILE
+          imatrix x -o y -c 0,               at least 1
           quantize x y,                      --type
           quantize x --type Q8_0,            OUT
           quantize x y --type Q9,            "F32, F16, BF16, Q8_0"
@@ -118,6 +121,7 @@ class UsageTest {
             "doctor",
             "index",
             "ask",
+            "imatrix",
             "quantize")
         .map(Arguments::of);
   }

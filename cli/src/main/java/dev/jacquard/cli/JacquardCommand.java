@@ -58,6 +58,8 @@ final class JacquardCommand implements Runnable {
         .addSubcommand(evaluate)
         .addSubcommand(new CalibrateCommand(terminal))
         .addSubcommand(new PruneCommand(terminal))
+        .addSubcommand(new ImatrixCommand(terminal))
+        .addSubcommand(new QuantizeCommand(terminal))
         .addSubcommand(new BenchCommand(terminal))
         .addSubcommand(new IndexCommand(terminal))
         .addSubcommand(new AskCommand(terminal))

@@ -49,7 +49,8 @@ final class JacquardCommand implements Runnable {
         new CommandLine(new EvaluateCommand())
             .addSubcommand(new EvaluateLogitsCommand(terminal))
             .addSubcommand(new EvaluateKlCommand(terminal))
-            .addSubcommand(new EvaluateAttentionCommand(terminal));
+            .addSubcommand(new EvaluateAttentionCommand(terminal))
+            .addSubcommand(new EvaluateQualityCommand(terminal));
     return new CommandLine(this)
         .addSubcommand(new GenerateCommand(terminal))
         .addSubcommand(new InspectCommand(terminal))

@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.evaluation.Svg;
 import dev.jacquard.evaluation.attention.AttentionResults;
 import dev.jacquard.evaluation.attention.AttentionResults.GridCell;
 import dev.jacquard.evaluation.attention.AttentionResults.OfLength;

@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.evaluation.Svg;
 import java.util.List;
 
 /** An HTML page, well-formed XML, that loads nothing. */

@@ -1,6 +1,7 @@
 package dev.jacquard.cli;
 
 import dev.jacquard.evaluation.Quality;
+import dev.jacquard.evaluation.Svg;
 import dev.jacquard.evaluation.attention.TaskRun;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -9,6 +9,7 @@ import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
@@ -69,6 +70,24 @@ final class ProgramRun implements AutoCloseable {
   /** What the last step, of a single token at {@code position}, cost by counting. */
   CountedCost counted(int position) {
     return CountedCost.of(cost(), executable, position);
+  }
+
+  /** Runs {@code tokens[from … to)}; the last row gives the logits that a rule wants. */
+  void step(int[] tokens, int from, int to, HeadRule head) {
+    inputs.clear();
+    sequence.append(inputs, tokens, from, to, 1, AttentionPolicy.DENSE);
+    inputs.setHead(0, head);
+    executable.run(inputs, cache.storage(), null);
+  }
+
+  /** What the head computed for the first output of the last step. */
+  HeadReport.Row head() {
+    return executable.head().row(0);
+  }
+
+  /** Computes the logits that the last step left out. */
+  void completeHead() {
+    executable.completeHead();
   }
 
   /**

@@ -34,7 +34,7 @@ class CostGateTest {
 
   private static final int STEPS = 200;
   private static final List<String> VARIANTS =
-      List.of("dense", "attention=budgeted:0.8", "attention=certified:0.01");
+      List.of("dense", "attention=budgeted:0.8", "attention=certified:0.01", "head=certified");
   private static final List<Integer> DEPTHS = List.of(0, 512, 1500);
 
   /** One line of the file. */

@@ -43,6 +43,10 @@ final class NeuronStatistics {
     return Math.max(0, squares[neuron] / rows - mean * mean);
   }
 
+  double meanSquare(int neuron) {
+    return squares[neuron] / rows;
+  }
+
   double meanMagnitude(int neuron) {
     return magnitudes[neuron] / rows;
   }

@@ -54,12 +54,16 @@ final class PrunedFile {
     ElementFormat format = format(weight.tensor().format(), kept.length);
     MemorySegment data = allocate(format.bytes((long) width * kept.length));
     Tensor stored = new Tensor(format, Shape.of(kept.length, width), data);
+    float[] importance = new float[kept.length];
+    for (int k = 0; k < kept.length; k++) {
+      importance[k] = (float) statistics.meanSquare(kept[k]);
+    }
     float[] row = new float[kept.length];
     double error = 0;
     double squares = 0;
     for (int r = 0; r < width; r++) {
       int from = r * kept.length;
-      format.encode(down.weights(), from, kept.length, data, r * stored.rowBytes());
+      format.encodeRow(down.weights(), from, importance, data, r * stored.rowBytes());
       stored.decodeRow(r, row, 0);
       for (int k = 0; k < kept.length; k++) {
         double w = down.weights()[from + k];

@@ -223,17 +223,20 @@ public final class Pruner implements AutoCloseable {
       double[] norms = columnNorms(layers.get(i).down().weight().tensor());
       scores.add(settings.score().of(statistics.get(i), norms, settings.seed() * 1009 + i));
     }
-    int block = settings.block() == 0 ? ownBlock() : settings.block();
+    int block = settings.block() == 0 ? ownBlock(settings.share()) : settings.block();
     return settings.perLayer()
         ? Allocation.global(scores, settings.share(), block)
         : Allocation.uniform(scores, settings.share(), block);
   }
 
-  /** The largest block of W_down's formats. */
-  private int ownBlock() {
-    return layers.stream()
-        .mapToInt(f -> f.down().weight().tensor().format().blockSize())
-        .reduce(Allocation.LEAST_BLOCK, Math::max);
+  /** The largest block of W_down's formats, or the least where that would remove nothing. */
+  private int ownBlock(double share) {
+    int block =
+        layers.stream()
+            .mapToInt(f -> f.down().weight().tensor().format().blockSize())
+            .reduce(Allocation.LEAST_BLOCK, Math::max);
+    int fewest = layers.stream().mapToInt(Op.FeedForward::neurons).min().orElseThrow();
+    return share * fewest < 0.5 * block ? Allocation.LEAST_BLOCK : block;
   }
 
   private static double[] columnNorms(Tensor matrix) {

@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -34,7 +35,7 @@ import picocli.CommandLine.TypeConversionException;
       "Writes a model in other number formats.",
       "Reads a GGUF file in F16, BF16 or F32 and writes one whose matrices take fewer bits. Which"
           + " format each tensor gets follows llama.cpp's rules for the type, unless an option says"
-          + " otherwise."
+          + " otherwise; with a size instead of a type it is chosen by what it costs in this model."
     },
     footer = "  jacquard quantize model.F16.gguf model.Q4_K_M.gguf --type Q4_K_M")
 final class QuantizeCommand implements Callable<Integer> {
@@ -57,12 +58,11 @@ final class QuantizeCommand implements Callable<Integer> {
 
   @Option(
       names = "--type",
-      required = true,
       paramLabel = "TYPE",
       converter = TypeConverter.class,
       description = "Type of the file: ${COMPLETION-CANDIDATES}.",
       completionCandidates = TypeNames.class)
-  private FileType type = FileType.Q8_0;
+  private @Nullable FileType type;
 
   @Option(
       names = "--tensor-type",
@@ -93,6 +93,8 @@ final class QuantizeCommand implements Callable<Integer> {
       description = "Importance matrix: errors of columns that count more are kept smaller.")
   private @Nullable Path imatrix;
 
+  @Mixin private final MixFlags mix = new MixFlags();
+
   @Option(
       names = "--requantize",
       description = "Also read tensors that are quantised already, which costs quality.")
@@ -117,32 +119,81 @@ final class QuantizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    Path target = output;
-    if (target == null && !dryRun) {
-      throw new ParameterException(
-          command.commandLine(), "Missing required parameter: 'OUT' (only --dry-run needs none)");
+    checkUsage();
+    if (imatrix != null && output != null) {
+      Quantizer.requireOther(imatrix, output);
     }
     ImportanceMatrix importance = imatrix == null ? null : ImportanceMatrix.read(imatrix);
-    TypeChoice choice = new TypeChoice(type, rules, outputTensor, tokenEmbedding);
     try (GgufFile file = GgufFile.open(input)) {
-      QuantizationPlan plan = QuantizationPlan.of(file, choice, importance != null, requantize);
-      QuantizeReport report;
-      if (dryRun || target == null) {
-        report = QuantizeReport.of(input, null, plan, 0);
-      } else {
-        Quantizer quantizer = new Quantizer(file, plan, threads);
-        if (importance != null && imatrix != null) {
-          Quantizer.requireOther(imatrix, target);
-          quantizer.with(importance, imatrix);
-        }
-        long started = System.nanoTime();
-        quantizer.write(target, this::progress);
-        terminal.clearStatus();
-        report = QuantizeReport.of(input, target, plan, (System.nanoTime() - started) / 1e9);
-      }
+      QuantizeReport report =
+          type == null ? automatic(file, importance) : fixed(file, type, importance);
       terminal.print(json ? Json.write(report) + "\n" : report.text(dryRun));
     }
     return ExitCode.OK;
+  }
+
+  private void checkUsage() {
+    if (output == null && !dryRun) {
+      throw wrong("Missing required parameter: 'OUT' (only --dry-run needs none)");
+    }
+    if ((type == null ? 0 : 1) + mix.sizes() != 1) {
+      throw wrong("exactly one of --type, --size, --bits and --same-size-as must be given");
+    }
+    boolean rulesGiven = !rules.isEmpty() || outputTensor != null || tokenEmbedding != null;
+    if (type == null && (rulesGiven || requantize)) {
+      throw wrong(
+          "a mix that is chosen by its cost takes no --tensor-type, --output-tensor-type,"
+              + " --token-embedding-type or --requantize");
+    }
+    if ((type == null) == mix.texts().isEmpty()) {
+      throw wrong(
+          type == null
+              ? "--calibrate is missing: the text that costs are measured on"
+              : "--calibrate is for --size, --bits and --same-size-as");
+    }
+  }
+
+  private ParameterException wrong(String message) {
+    return new ParameterException(command.commandLine(), message);
+  }
+
+  private QuantizeReport fixed(
+      GgufFile file, FileType fixedType, @Nullable ImportanceMatrix importance) throws IOException {
+    TypeChoice choice = new TypeChoice(fixedType, rules, outputTensor, tokenEmbedding);
+    QuantizationPlan plan = QuantizationPlan.of(file, choice, importance != null, requantize);
+    Quantizer quantizer = new Quantizer(file, plan, threads);
+    if (importance != null) {
+      quantizer.with(importance, String.valueOf(imatrix));
+    }
+    return QuantizeReport.of(input, writtenTo(), plan, write(quantizer), null);
+  }
+
+  private QuantizeReport automatic(GgufFile file, @Nullable ImportanceMatrix importance)
+      throws IOException {
+    if (output != null) {
+      Quantizer.requireOther(file.path(), output); // before minutes of measuring
+    }
+    MixSearch.Found found = new MixSearch(terminal, mix, file, threads).run(importance, imatrix);
+    QuantizationPlan plan = found.mix().plan();
+    Quantizer quantizer =
+        new Quantizer(file, plan, threads).with(found.importance(), found.source());
+    return QuantizeReport.of(input, writtenTo(), plan, write(quantizer), found);
+  }
+
+  /** The output, or null if there shall be none. */
+  private @Nullable Path writtenTo() {
+    return dryRun ? null : output;
+  }
+
+  /** Writes the output, if there shall be one; returns the seconds that it took. */
+  private double write(Quantizer quantizer) {
+    Path target = writtenTo();
+    long started = System.nanoTime();
+    if (target != null) {
+      quantizer.write(target, this::progress);
+      terminal.clearStatus();
+    }
+    return (System.nanoTime() - started) / 1e9;
   }
 
   private void progress(double share) {

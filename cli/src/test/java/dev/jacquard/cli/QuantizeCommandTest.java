@@ -68,6 +68,47 @@ class QuantizeCommandTest {
   }
 
   @Test
+  void aSizeInsteadOfATypeIsFilledWithWhatCostsLeast() throws IOException {
+    Path out = folder.resolve("out.gguf");
+    String[] command = {
+      "quantize",
+      INPUT.toString(),
+      out.toString(),
+      "--calibrate",
+      TestData.resource("reference/text-english.txt").toString(),
+      "-c",
+      "64",
+      "--try-tokens",
+      "256",
+      "--same-size-as",
+      "Q5_0",
+      "--json"
+    };
+    JsonNode document = document(Outcome.of(command));
+    Path fixed = folder.resolve("fixed.gguf");
+    document(
+        Outcome.of("quantize", INPUT.toString(), fixed.toString(), "--type", "Q5_0", "--json"));
+    assertTrue(Files.size(out) <= Files.size(fixed), Files.size(out) + " " + Files.size(fixed));
+    JsonNode mix = document.get("mix");
+    assertEquals(256, mix.get("positions").asInt());
+    assertEquals(16, mix.get("tensors").size());
+    assertTrue(mix.get("kl").asDouble() < mix.get("kl_of_type").asDouble(), document.toString());
+
+    command[9] = "--bits";
+    command[10] = "6.5";
+    command[11] = "--dry-run";
+    Outcome outcome = Outcome.of(command);
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    assertTrue(outcome.out().contains("KL alone"), outcome.out());
+    assertTrue(outcome.out().contains("nothing was written"), outcome.out());
+
+    command[10] = "2";
+    Outcome tooSmall = Outcome.of(command);
+    assertEquals(ExitCode.FAILED, tooSmall.code());
+    assertTrue(tooSmall.err().contains("name a larger size"), tooSmall.err());
+  }
+
+  @Test
   void whatCannotBeIsSaidInALine() {
     Path quantised = TestData.resource("architectures/llama.Q8_0.gguf");
     Path out = folder.resolve("out.gguf");

@@ -79,6 +79,14 @@ class UsageTest {
           imatrix x -o y -c 0,               at least 1
           quantize x y,                      --type
           quantize x --type Q8_0,            OUT
+          quantize x y --type Q8_0 --bits 5, exactly one of --type
+          quantize x y --bits 5,             --calibrate is missing
+          quantize x y --type Q8_0 --calibrate z, --calibrate is for
+          quantize x y --size 45XB --calibrate z, "500MB or 20GB"
+          quantize x y --bits 0 --calibrate z, above 0
+          quantize x y --bits 5 --calibrate z --requantize, takes no
+          quantize x y --bits 5 --calibrate z --formats Q9, "Q5_1, Q8_0"
+          quantize x y --same-size-as Q9 --calibrate z, "F32, F16, BF16, Q8_0"
           quantize x y --type Q9,            "F32, F16, BF16, Q8_0"
           quantize x y --type Q8_0 --tensor-type a, "PATTERN=FORMAT"
           quantize x y --type Q8_0 --tensor-type (=F16, regular expression

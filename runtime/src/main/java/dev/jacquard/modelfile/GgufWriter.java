@@ -176,6 +176,15 @@ public final class GgufWriter {
     }
   }
 
+  /** Bytes that the file will have. */
+  public long bytes() {
+    long bytes = aligned(header().length);
+    for (Declaration tensor : tensors) {
+      bytes += aligned(tensor.bytes);
+    }
+    return bytes;
+  }
+
   private byte[] header() {
     Encoder out = new Encoder();
     out.writeBytes(utf8("GGUF"));

@@ -63,6 +63,14 @@ public enum FileType {
     return Arrays.stream(values()).filter(t -> t.name().equalsIgnoreCase(name)).findFirst();
   }
 
+  /** The type with this format for most matrices, and with most bits for the others. */
+  static FileType of(ElementFormat format) {
+    return Arrays.stream(values())
+        .filter(t -> t.format.equals(format.name()))
+        .reduce((_, later) -> later)
+        .orElseThrow();
+  }
+
   /** All names, in the order of a list to choose from. */
   public static List<String> names() {
     return Arrays.stream(values()).map(FileType::name).toList();

@@ -4,7 +4,9 @@ import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.TensorInfo;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.ElementFormats;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -63,17 +65,26 @@ public record QuantizationPlan(FileType type, List<Entry> tensors) {
     return new QuantizationPlan(choice.type(), entries).checked(file, requantize);
   }
 
-  /** This plan, where some tensors have the formats given by name instead. */
-  public QuantizationPlan with(Map<String, ElementFormat> formats) {
-    return new QuantizationPlan(
-        type,
-        tensors.stream()
-            .map(
-                e -> {
-                  ElementFormat given = formats.get(e.source.name());
-                  return given == null ? e : entry(e.source, given);
-                })
-            .toList());
+  /**
+   * This plan, where some tensors have the formats given by name instead. Its type is that of the
+   * format that most of their numbers have.
+   */
+  QuantizationPlan with(Map<String, ElementFormat> formats) {
+    Map<ElementFormat, Long> elements = new HashMap<>();
+    List<Entry> changed = new ArrayList<>();
+    for (Entry entry : tensors) {
+      ElementFormat given = formats.get(entry.source.name());
+      changed.add(given == null ? entry : entry(entry.source, given));
+      if (given != null) {
+        elements.merge(given, entry.source.shape().elements(), Long::sum);
+      }
+    }
+    FileType common =
+        elements.entrySet().stream()
+            .max(Map.Entry.comparingByValue())
+            .map(e -> FileType.of(e.getKey()))
+            .orElse(type);
+    return new QuantizationPlan(common, changed);
   }
 
   /** What has its format already is copied. */
@@ -107,6 +118,15 @@ public record QuantizationPlan(FileType type, List<Entry> tensors) {
       }
     }
     return this;
+  }
+
+  /** Bytes of all tensors, as they will be, with the padding after each. */
+  public long paddedBytes(int alignment) {
+    return tensors.stream().mapToLong(e -> padded(e.bytes(), alignment)).sum();
+  }
+
+  static long padded(long bytes, int alignment) {
+    return Math.ceilDiv(bytes, alignment) * alignment;
   }
 
   /** Bytes of all tensors, as they are. */

@@ -29,9 +29,6 @@ public final class Quantizer {
   /** ggml's number of the present layout of its formats. */
   private static final int VERSION = 2;
 
-  /** Bytes of a file besides its tensors, for the question whether the disk has room. */
-  private static final long SLACK = 1 << 20;
-
   private final GgufFile file;
   private final QuantizationPlan plan;
   private final int threads;
@@ -50,13 +47,19 @@ public final class Quantizer {
   }
 
   /**
-   * Uses importances for all tensors that were measured; the output names the file that they came
-   * from.
+   * Uses importances for all tensors that were measured.
+   *
+   * @param source the file that they came from, or what else the output shall say of it
    */
-  public Quantizer with(ImportanceMatrix matrix, Path source) {
+  public Quantizer with(ImportanceMatrix matrix, String source) {
     importance = matrix;
-    importanceFile = source.toString();
+    importanceFile = source;
     return this;
+  }
+
+  /** Bytes that the output will have. */
+  public long bytes() {
+    return writer((_, _, _) -> {}, UnaryOperator.identity()).bytes();
   }
 
   /**
@@ -97,7 +100,7 @@ public final class Quantizer {
       requireOther(file.path(), output);
       requireRoom(output);
       try (ChunkEncoder encoder = new ChunkEncoder(file, threads, plan.sourceBytes(), progress)) {
-        writer(encoder, throughChannel).write(output);
+        writer(encoder::write, throughChannel).write(output);
       }
       progress.accept(1);
     } catch (IOException e) {
@@ -122,7 +125,7 @@ public final class Quantizer {
     if (Files.isDirectory(output)) {
       throw new QuantizationException(output + " is a folder: name a file");
     }
-    long needed = plan.bytes() + SLACK;
+    long needed = bytes();
     long free = Files.getFileStore(folder).getUsableSpace();
     if (free < needed) {
       throw new QuantizationException(
@@ -131,8 +134,15 @@ public final class Quantizer {
     }
   }
 
+  /** Writes a tensor. */
+  private interface TensorWriter {
+    void write(
+        QuantizationPlan.Entry entry, float @Nullable [][] importances, WritableByteChannel channel)
+        throws IOException;
+  }
+
   private GgufWriter writer(
-      ChunkEncoder encoder, UnaryOperator<WritableByteChannel> throughChannel) {
+      TensorWriter encoder, UnaryOperator<WritableByteChannel> throughChannel) {
     ModelMetadata metadata = file.metadata();
     GgufWriter writer =
         metadata.has(ALIGNMENT) ? new GgufWriter(metadata.integer(ALIGNMENT)) : new GgufWriter();

@@ -33,6 +33,7 @@ final class VectorExecutable implements Executable {
   private final int maxRows;
   private final int maxOutputs;
   private final PackedMatrices matrices;
+  private final NeuronWeights neurons;
   private final Step step;
   private final Plan plan;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
@@ -59,9 +60,11 @@ final class VectorExecutable implements Executable {
     } catch (InternalError e) {
       throw unreadable(e);
     }
+    neurons = new NeuronWeights(pool);
     try {
-      plan = new Plan(program, options, matrices, step, selections, feedForward, head);
+      plan = new Plan(program, options, matrices, neurons, step, selections, feedForward, head);
     } catch (RuntimeException | Error e) {
+      neurons.close();
       matrices.close();
       throw e;
     }
@@ -92,7 +95,8 @@ final class VectorExecutable implements Executable {
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     check(inputs, kv);
     matrices.requireIntact();
-    step.begin(inputs, (SlabKvStorage) kv);
+    step.begin(inputs, (SlabKvStorage) kv, observer != null);
+    neurons.begin(inputs);
     feedForward.clear(inputs.rows());
     try {
       if (observer == null) {
@@ -142,9 +146,9 @@ final class VectorExecutable implements Executable {
           "the key/value storage was not allocated for this program");
     }
     for (int s = 0; s < inputs.sequences(); s++) {
-      if (!(inputs.neurons(s) instanceof NeuronRule.All)
-          || !(inputs.head(s) instanceof HeadRule.Dense)) {
-        throw new BackendException("this backend computes all neurons and all logits");
+      NeuronRule.requireFits(inputs.neurons(s), program);
+      if (!(inputs.head(s) instanceof HeadRule.Dense)) {
+        throw new BackendException("this backend computes all logits");
       }
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
@@ -209,12 +213,13 @@ final class VectorExecutable implements Executable {
 
   @Override
   public long ownBytes() {
-    return matrices.bytes();
+    return matrices.bytes() + neurons.bytes();
   }
 
   @Override
   public void close() {
     closed = true;
+    neurons.close();
     matrices.close();
   }
 }

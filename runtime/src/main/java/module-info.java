@@ -16,7 +16,9 @@ module dev.jacquard.runtime {
   exports dev.jacquard.evaluation;
   exports dev.jacquard.evaluation.attention;
   exports dev.jacquard.calibration;
+  exports dev.jacquard.quantization;
   exports dev.jacquard.kvstore;
+  exports dev.jacquard.pruning;
   exports dev.jacquard.repository;
   exports dev.jacquard.context;
   exports dev.jacquard.session;

@@ -43,7 +43,7 @@ public class MatMulBenchmark {
   /** Float against double sums of 2048 products; weights and activations are not rounded. */
   private static final double NMSE_BOUND = 1e-10;
 
-  @Param({"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q6_K"})
+  @Param({"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"})
   public String format;
 
   @Param({"1", "256"})

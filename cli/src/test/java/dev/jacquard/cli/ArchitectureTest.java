@@ -40,6 +40,16 @@ class ArchitectureTest {
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
           Map.entry(
+              "quantization",
+              List.of(
+                  "architecture",
+                  "tokenizer",
+                  "modelfile",
+                  "attention",
+                  "kernels",
+                  "tensor",
+                  "memory")),
+          Map.entry(
               "session",
               List.of(
                   "calibration",

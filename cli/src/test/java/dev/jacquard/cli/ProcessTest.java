@@ -1,18 +1,25 @@
 package dev.jacquard.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.jacquard.modelfile.GgmlTypes;
+import dev.jacquard.modelfile.GgufType;
+import dev.jacquard.modelfile.GgufWriter;
+import dev.jacquard.tensor.Shape;
 import dev.jacquard.testing.TestData;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -20,6 +27,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What only a process of its own can show: signals, closed pipes, raw bytes. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
@@ -103,6 +112,49 @@ class ProcessTest {
     String second = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), errText());
     assertEquals(List.of(60 - computed, computed), counts(second), second);
+  }
+
+  /** Weights that take seconds on one thread. */
+  private Path largeModel() throws IOException {
+    Random random = new Random(1);
+    byte[] weights = new byte[4096 * 1024 * Short.BYTES];
+    for (int i = 0; i < weights.length; i += 2) {
+      short bits = Float.floatToFloat16((float) random.nextGaussian());
+      weights[i] = (byte) bits;
+      weights[i + 1] = (byte) (bits >> 8);
+    }
+    GgufWriter writer = new GgufWriter().put("general.architecture", GgufType.STRING, "llama");
+    for (int i = 0; i < 16; i++) {
+      writer.tensor(
+          "blk." + i + ".ffn_up.weight",
+          GgmlTypes.byNumber(1).orElseThrow(),
+          Shape.of(1024, 4096),
+          GgufWriter.TensorData.of(MemorySegment.ofArray(weights)));
+    }
+    Path path = folder.resolve("large.gguf");
+    writer.write(path);
+    return path;
+  }
+
+  /** Stopped in the middle, quantising leaves no output, and the input as it was. */
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "KILL"})
+  void anInterruptedQuantisationLeavesNoOutput(String signal) throws Exception {
+    Path input = largeModel();
+    byte[] before = Files.readAllBytes(input);
+    Path output = folder.resolve("out.gguf");
+    Path unfinished = GgufWriter.unfinished(output);
+    Process process =
+        start("quantize", input.toString(), output.toString(), "--type", "Q4_K_M", "-t", "1");
+    while (process.isAlive() && (Files.notExists(unfinished) || Files.size(unfinished) < 1000)) {
+      Thread.sleep(10);
+    }
+    assertEquals(0, new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor());
+    boolean killed = signal.equals("KILL");
+    assertEquals(killed ? 137 : ExitCode.INTERRUPTED, process.waitFor(), errText());
+    assertTrue(Files.notExists(output));
+    assertEquals(killed, Files.exists(unfinished), "only SIGKILL leaves no time to tidy up");
+    assertArrayEquals(before, Files.readAllBytes(input));
   }
 
   private static List<Integer> counts(String json) {

@@ -45,6 +45,7 @@ class UsageTest {
           generate x --stop=,                not empty
           generate x --backend gpu,          "auto, vector, reference"
           generate x --kv f8,                F16
+          generate x --head exact,           SIXSIGMA
           generate x --attention certified:2,"above 0 and below 1, not 2.0"
           generate x --attention budgeted:x, "'x' is no number"
           generate x --attention exact,      "certified[:epsilon]"
@@ -73,6 +74,16 @@ class UsageTest {
           bench --csv --json,                mutually exclusive
           inspect --kv 3,                    F16
           doctor now,                        now
+          imatrix x,                         --output
+          imatrix -o x,                      DIR or FILE
+          imatrix x -o y -c 0,               at least 1
+          quantize x y,                      --type
+          quantize x --type Q8_0,            OUT
+          quantize x y --type Q9,            "F32, F16, BF16, Q8_0"
+          quantize x y --type Q8_0 --tensor-type a, "PATTERN=FORMAT"
+          quantize x y --type Q8_0 --tensor-type (=F16, regular expression
+          quantize x y --type Q8_0 --output-tensor-type Q3, "Q5_1, Q8_0"
+          quantize x y --type Q8_0 -t 0,     1 to 1024
           index,                             DIR
           index x --list,                    mutually exclusive
           index x --store-size 20XB,         "500MB or 20GB"
@@ -110,7 +121,9 @@ class UsageTest {
             "bench",
             "doctor",
             "index",
-            "ask")
+            "ask",
+            "imatrix",
+            "quantize")
         .map(Arguments::of);
   }
 

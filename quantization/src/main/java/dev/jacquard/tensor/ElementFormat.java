@@ -43,6 +43,20 @@ public interface ElementFormat {
   void encode(float[] source, int sourceOffset, int count, MemorySegment target, long offset);
 
   /**
+   * Writes one row of a matrix. Where a format has a choice of scales, the error of a column counts
+   * by its importance, the mean square of what it is multiplied with; rounding is then that of ggml
+   * with an importance matrix. Plain numbers and Q8_0 have no choice.
+   *
+   * @param source holds the row's values from {@code sourceOffset}
+   * @param importance of each column, not negative; as many as the row has, which are whole blocks
+   * @param target memory that receives the blocks from byte {@code offset}
+   */
+  default void encodeRow(
+      float[] source, int sourceOffset, float[] importance, MemorySegment target, long offset) {
+    encode(source, sourceOffset, importance.length, target, offset);
+  }
+
+  /**
    * Bytes that {@code elements} elements take.
    *
    * @throws IllegalArgumentException if they are no whole number of blocks

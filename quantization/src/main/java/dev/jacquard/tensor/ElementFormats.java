@@ -4,8 +4,11 @@ import dev.jacquard.tensor.format.BF16;
 import dev.jacquard.tensor.format.F16;
 import dev.jacquard.tensor.format.F32;
 import dev.jacquard.tensor.format.Q4_0;
+import dev.jacquard.tensor.format.Q4_1;
 import dev.jacquard.tensor.format.Q4_K;
 import dev.jacquard.tensor.format.Q5_0;
+import dev.jacquard.tensor.format.Q5_1;
+import dev.jacquard.tensor.format.Q5_K;
 import dev.jacquard.tensor.format.Q6_K;
 import dev.jacquard.tensor.format.Q8_0;
 import java.util.List;
@@ -18,9 +21,12 @@ public final class ElementFormats {
           F32.INSTANCE,
           F16.INSTANCE,
           Q4_0.INSTANCE,
+          Q4_1.INSTANCE,
           Q5_0.INSTANCE,
+          Q5_1.INSTANCE,
           Q8_0.INSTANCE,
           Q4_K.INSTANCE,
+          Q5_K.INSTANCE,
           Q6_K.INSTANCE,
           BF16.INSTANCE);
 

@@ -166,6 +166,19 @@ public final class GgufFile implements ModelFile {
         format, info.shape(), located.file.segment().asSlice(info.offset(), info.bytes()));
   }
 
+  /**
+   * The bytes of one of {@link #tensors()}, whatever its number format, in mapped memory that is
+   * valid until {@link #close}.
+   */
+  public MemorySegment data(TensorInfo tensor) {
+    requireOpen();
+    Located located = tensors.get(tensor.name());
+    if (located == null) {
+      throw new IllegalArgumentException(path() + " has no tensor " + tensor.name());
+    }
+    return located.file.segment().asSlice(located.info.offset(), located.info.bytes());
+  }
+
   /** The bytes of a metadata value as they are in the file, its type first. */
   MemorySegment storedValue(String key) {
     requireOpen();

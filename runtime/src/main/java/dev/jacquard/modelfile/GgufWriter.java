@@ -137,6 +137,11 @@ public final class GgufWriter {
     return this;
   }
 
+  /** Where a file is written before it has its name. */
+  public static Path unfinished(Path file) {
+    return file.resolveSibling(file.getFileName() + ".unfinished");
+  }
+
   /**
    * Writes the file. It stands under its name only when it is complete.
    *
@@ -144,7 +149,7 @@ public final class GgufWriter {
    * @throws IllegalStateException if a tensor's data has another size than was declared
    */
   public void write(Path file) throws IOException {
-    Path unfinished = file.resolveSibling(file.getFileName() + ".unfinished");
+    Path unfinished = unfinished(file);
     try {
       try (FileChannel channel =
           FileChannel.open(

@@ -18,6 +18,12 @@ abstract class BlockFormat implements ElementFormat {
   private static final ValueLayout.OfShort HALF =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** Bytes of 32 five-bit numbers: an integer of fifth bits, then 16 pairs of nibbles. */
+  static final int FIVE_BITS_BYTES = 20;
+
   /** No block's scales reach as far; the search for scales must not overflow. NaN is not below. */
   private static final float LARGEST = 1e11f;
 
@@ -38,6 +44,23 @@ abstract class BlockFormat implements ElementFormat {
 
   /** Writes the finite values {@code x[from …]} as the block at byte {@code at}. */
   abstract void encodeBlock(float[] x, int from, MemorySegment block, long at);
+
+  /**
+   * The same with an importance for each column, where that changes anything.
+   *
+   * @param importance of the columns, the block's from {@code column}
+   * @param meanSquare of the values of the whole row
+   */
+  void encodeBlock(
+      float[] x,
+      int from,
+      float[] importance,
+      int column,
+      float meanSquare,
+      MemorySegment block,
+      long at) {
+    encodeBlock(x, from, block, at);
+  }
 
   @Override
   public final String name() {
@@ -78,14 +101,52 @@ abstract class BlockFormat implements ElementFormat {
   public final void encode(
       float[] source, int sourceOffset, int count, MemorySegment target, long offset) {
     int blocks = blocks(count);
-    for (int i = sourceOffset; i < sourceOffset + count; i++) {
-      if (!(Math.abs(source[i]) <= LARGEST)) {
-        throw new IllegalArgumentException(
-            "element " + i + " is " + source[i] + ", which " + name + " cannot store");
-      }
-    }
+    requireStorable(source, sourceOffset, count);
     for (int b = 0; b < blocks; b++) {
       encodeBlock(source, sourceOffset + b * blockSize, target, offset + (long) b * blockBytes);
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if an element is NaN or infinite, or too large for a
+   *     half-precision scale
+   */
+  @Override
+  public final void encodeRow(
+      float[] source, int sourceOffset, float[] importance, MemorySegment target, long offset) {
+    int columns = importance.length;
+    int blocks = blocks(columns);
+    requireStorable(source, sourceOffset, columns);
+    float meanSquare = sumOfSquares(source, sourceOffset, columns) / columns;
+    for (int b = 0; b < blocks; b++) {
+      int column = b * blockSize;
+      encodeBlock(
+          source,
+          sourceOffset + column,
+          importance,
+          column,
+          meanSquare,
+          target,
+          offset + (long) b * blockBytes);
+    }
+  }
+
+  private void requireStorable(float[] x, int from, int count) {
+    // As integers, magnitudes have the order of their values: a loop that is compiled to vectors.
+    int largest = 0;
+    for (int i = from; i < from + count; i++) {
+      largest = Math.max(largest, Float.floatToRawIntBits(x[i]) & Integer.MAX_VALUE);
+    }
+    if (Float.intBitsToFloat(largest) <= LARGEST) {
+      return;
+    }
+    for (int i = from; i < from + count; i++) {
+      if (!(Math.abs(x[i]) <= LARGEST)) {
+        throw new IllegalArgumentException(
+            "element " + i + " is " + x[i] + ", which " + name + " cannot store");
+      }
     }
   }
 
@@ -125,6 +186,29 @@ abstract class BlockFormat implements ElementFormat {
     block.set(ValueLayout.JAVA_BYTE, at, (byte) value);
   }
 
+  /**
+   * Number {@code i} of 32 five-bit ones as Q5_0 and Q5_1 store them: bit i of the integer at
+   * {@code at} is the fifth; byte j after it holds the lower four of j and, in its upper nibble, of
+   * j + 16.
+   */
+  static int getFiveBits(MemorySegment block, long at, int i) {
+    int pair = getUnsigned(block, at + Integer.BYTES + i % 16);
+    int fifth = (block.get(INT, at) >>> i) & 1;
+    return ((pair >> (i / 16 * 4)) & 0xF) | (fifth << 4);
+  }
+
+  /** Stores 32 five-bit numbers, as {@link #getFiveBits} finds them. */
+  static void putFiveBits(byte[] quants, MemorySegment block, long at) {
+    int fifths = 0;
+    for (int i = 0; i < 32; i++) {
+      fifths |= (quants[i] >> 4) << i;
+    }
+    block.set(INT, at, fifths);
+    for (int i = 0; i < 16; i++) {
+      putByte(block, at + Integer.BYTES + i, (quants[i] & 0xF) | ((quants[i + 16] & 0xF) << 4));
+    }
+  }
+
   /** The first element of largest magnitude among {@code x[from … from + count)}, with its sign. */
   static float extreme(float[] x, int from, int count) {
     float extreme = 0;
@@ -134,5 +218,26 @@ abstract class BlockFormat implements ElementFormat {
       }
     }
     return extreme;
+  }
+
+  /** In single precision and in order, as ggml adds. */
+  static float sumOfSquares(float[] x, int from, int count) {
+    float sum = 0;
+    for (int i = from; i < from + count; i++) {
+      sum += x[i] * x[i];
+    }
+    return sum;
+  }
+
+  /**
+   * What the error of each of {@code weights.length} elements counts: its column's importance, and
+   * more where the element is large: {@code importance · √(square + x²)}.
+   */
+  static void weigh(
+      float[] x, int from, float[] importance, int column, float square, float[] weights) {
+    for (int i = 0; i < weights.length; i++) {
+      float value = x[from + i];
+      weights[i] = importance[column + i] * (float) Math.sqrt(square + value * value);
+    }
   }
 }

@@ -14,7 +14,8 @@ import java.lang.foreign.MemorySegment;
  * </pre>
  *
  * <p>Encoding: the element of largest magnitude becomes −8, which fixes the sign of {@code d};
- * elements of the other sign that reach 8 are cut to 7.
+ * elements of the other sign that reach 8 are cut to 7. With importances, {@code d} comes from
+ * {@link ScaleSearch#symmetric}.
  */
 public final class Q4_0 extends BlockFormat {
   /** The format. */
@@ -47,6 +48,24 @@ public final class Q4_0 extends BlockFormat {
       int low = quantize(x[from + i] * inverse);
       int high = quantize(x[from + HALF_SIZE + i] * inverse);
       putByte(block, at + QUANTS + i, low | (high << 4));
+    }
+  }
+
+  @Override
+  void encodeBlock(
+      float[] x,
+      int from,
+      float[] importance,
+      int column,
+      float meanSquare,
+      MemorySegment block,
+      long at) {
+    float[] weights = new float[SIZE];
+    byte[] quants = new byte[SIZE];
+    weigh(x, from, importance, column, meanSquare, weights);
+    putHalf(block, at, ScaleSearch.symmetric(x, from, weights, 0, 8, quants));
+    for (int i = 0; i < HALF_SIZE; i++) {
+      putByte(block, at + QUANTS + i, quants[i] | (quants[HALF_SIZE + i] << 4));
     }
   }
 

@@ -21,7 +21,8 @@ import java.lang.foreign.MemorySegment;
  *                        = bits 0 … 3 of q             = bits 4, 5 of q
  * </pre>
  *
- * <p>Encoding: each group's scale comes from {@link ScaleSearch#symmetric}; the scale of largest
+ * <p>Encoding: each group's scale comes from {@link ScaleSearch#symmetric}, where errors are
+ * weighted by the elements' squares or by their columns' importances; the scale of largest
  * magnitude becomes −128 under {@code d}, and the elements are rounded again against the rounded
  * scales.
  */
@@ -59,10 +60,33 @@ public final class Q6_K extends BlockFormat {
 
   @Override
   void encodeBlock(float[] x, int from, MemorySegment block, long at) {
+    float[] squares = new float[SIZE];
+    for (int i = 0; i < SIZE; i++) {
+      squares[i] = x[from + i] * x[from + i];
+    }
+    encodeBlock(x, from, squares, 0, block, at);
+  }
+
+  @Override
+  void encodeBlock(
+      float[] x,
+      int from,
+      float[] importance,
+      int column,
+      float meanSquare,
+      MemorySegment block,
+      long at) {
+    encodeBlock(x, from, importance, column, block, at);
+  }
+
+  private void encodeBlock(
+      float[] x, int from, float[] weights, int weightsAt, MemorySegment block, long at) {
     byte[][] quants = new byte[GROUPS][GROUP_SIZE];
     float[] scales = new float[GROUPS];
     for (int group = 0; group < GROUPS; group++) {
-      scales[group] = ScaleSearch.symmetric(x, from + group * GROUP_SIZE, 32, quants[group]);
+      int first = group * GROUP_SIZE;
+      scales[group] =
+          ScaleSearch.symmetric(x, from + first, weights, weightsAt + first, 32, quants[group]);
     }
     block.asSlice(at, blockBytes()).fill((byte) 0);
     float largest = extreme(scales, 0, GROUPS);

@@ -110,6 +110,55 @@ class BlockLayoutTest {
   }
 
   @Test
+  void q4_1() {
+    byte[] block = block(Q4_1.INSTANCE, 0, ONE);
+    putHalf(block, 2, MINUS_HALF);
+    block[4] = (byte) 0xF0;
+    block[19] = 0x1A;
+    float[] y = decode(Q4_1.INSTANCE, block);
+    assertEquals(-0.5f, y[0]);
+    assertEquals(14.5f, y[16]);
+    assertEquals(9.5f, y[15]);
+    assertEquals(0.5f, y[31]);
+  }
+
+  @Test
+  void q5_1() {
+    byte[] block = block(Q5_1.INSTANCE, 0, ONE);
+    putHalf(block, 2, MINUS_HALF);
+    block[4] = 0b0000_0001; // fifth bit of element 0
+    block[7] = (byte) 0b1000_0000; // fifth bit of element 31
+    block[8] = 0x4F;
+    block[23] = 0x30;
+    float[] y = decode(Q5_1.INSTANCE, block);
+    assertEquals(30.5f, y[0]);
+    assertEquals(3.5f, y[16]);
+    assertEquals(-0.5f, y[15]);
+    assertEquals(18.5f, y[31]);
+  }
+
+  @Test
+  void q5_K() {
+    byte[] block = block(Q5_K.INSTANCE, 0, ONE);
+    putHalf(block, 2, MINUS_HALF);
+    // As in Q4_K, groups 1 and 5: s[1] = 5, s[5] = 0b10_0011, m[1] = 9, m[5] = 0b01_0110.
+    block[4 + 1] = (byte) (0b10 << 6 | 5);
+    block[4 + 5] = (byte) (0b01 << 6 | 9);
+    block[4 + 9] = (byte) (0b0110 << 4 | 0b0011);
+    block[16] = 0b10; // element 0 of group 1 has its fifth bit
+    block[16 + 31] = 0b10_0000; // element 31 of group 5 too
+    block[48] = 0x70; // element 0 of groups 0 and 1
+    block[48 + 2 * 32 + 31] = (byte) 0xE0; // element 31 of groups 4 and 5
+    float[] y = decode(Q5_K.INSTANCE, block);
+    assertEquals(0f, y[0], 0);
+    assertEquals(5 * (16 + 7) + 0.5f * 9, y[32]);
+    assertEquals(0.5f * 9, y[33]);
+    assertEquals(0b10_0011 * (16 + 14) + 0.5f * 0b01_0110, y[5 * 32 + 31]);
+    assertEquals(0.5f * 0b01_0110, y[5 * 32]);
+    assertEquals(0f, y[4 * 32], 0);
+  }
+
+  @Test
   void q4_K() {
     byte[] block = block(Q4_K.INSTANCE, 0, ONE);
     putHalf(block, 2, MINUS_HALF);

@@ -23,6 +23,10 @@ class GoldenBlocksTest {
     return ElementFormats.all().stream().filter(f -> f != F32.INSTANCE);
   }
 
+  static Stream<ElementFormat> blockFormats() {
+    return formats().filter(f -> f.blockSize() > 1);
+  }
+
   @ParameterizedTest
   @MethodSource("formats")
   void decodesAsGgmlDoes(ElementFormat format) {
@@ -38,6 +42,19 @@ class GoldenBlocksTest {
     byte[] encoded = new byte[Math.toIntExact(format.bytes(VALUES.length))];
     format.encode(VALUES, 0, VALUES.length, MemorySegment.ofArray(encoded), 0);
     assertArrayEquals(bytes(format.name() + ".blocks"), encoded);
+  }
+
+  /** Two rows of 512: ggml's sums over a row, and importances of zero, are in it. */
+  @ParameterizedTest
+  @MethodSource("blockFormats")
+  void encodesWithImportancesAsGgmlDoes(ElementFormat format) {
+    float[] importance = floats("importance.f32");
+    int rowBytes = Math.toIntExact(format.bytes(importance.length));
+    byte[] encoded = new byte[2 * rowBytes];
+    MemorySegment blocks = MemorySegment.ofArray(encoded);
+    format.encodeRow(VALUES, 0, importance, blocks, 0);
+    format.encodeRow(VALUES, importance.length, importance, blocks, rowBytes);
+    assertArrayEquals(bytes(format.name() + ".weighted.blocks"), encoded);
   }
 
   private static float[] floats(String name) {

@@ -7,7 +7,6 @@ import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.FeedForwardReport;
 import dev.jacquard.kernels.HeadReport;
-import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.NeuronRule;
@@ -22,6 +21,7 @@ import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,7 +56,7 @@ final class VectorExecutable implements Executable {
       }
     }
     try {
-      matrices = PackedMatrices.pack(matrices(program), options, pool);
+      matrices = PackedMatrices.pack(matrices(program), heads(program), options, pool);
     } catch (InternalError e) {
       throw unreadable(e);
     }
@@ -88,6 +88,12 @@ final class VectorExecutable implements Executable {
               }
             })
         .distinct()
+        .toList();
+  }
+
+  private static List<Weight> heads(Program program) {
+    return program.ops().stream()
+        .flatMap(op -> op instanceof Op.Head o ? Stream.of(o.output().weight()) : Stream.empty())
         .toList();
   }
 
@@ -147,9 +153,6 @@ final class VectorExecutable implements Executable {
     }
     for (int s = 0; s < inputs.sequences(); s++) {
       NeuronRule.requireFits(inputs.neurons(s), program);
-      if (!(inputs.head(s) instanceof HeadRule.Dense)) {
-        throw new BackendException("this backend computes all logits");
-      }
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
             "sequence "
@@ -204,6 +207,18 @@ final class VectorExecutable implements Executable {
   @Override
   public HeadReport head() {
     return head;
+  }
+
+  @Override
+  public void completeHead() {
+    if (closed) {
+      throw new IllegalStateException("the executable is closed");
+    }
+    try {
+      plan.heads().forEach(head -> head.complete(step));
+    } catch (InternalError e) {
+      throw unreadable(e);
+    }
   }
 
   @Override

@@ -19,6 +19,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.quantization;
   exports dev.jacquard.kvstore;
   exports dev.jacquard.pruning;
+  exports dev.jacquard.neurons;
   exports dev.jacquard.repository;
   exports dev.jacquard.context;
   exports dev.jacquard.session;

@@ -192,6 +192,8 @@ final class AskCommand implements Callable<Integer> {
   @Mixin private final StoreFlags storeFlags = new StoreFlags();
   @Mixin private final HeadFlag head = new HeadFlag();
 
+  @Mixin private final FeedForwardFlag feedForward = new FeedForwardFlag();
+
   @Mixin private final RunFlags run = new RunFlags();
 
   AskCommand(Terminal terminal) {
@@ -349,7 +351,8 @@ final class AskCommand implements Callable<Integer> {
             false,
             null,
             0,
-            head.headClass());
+            head.headClass(),
+            feedForward.policy());
     Reply reply = Reply.read(session, request, terminal, "reading the question", !json, id -> "");
     return finish(model, usedSeed, context, Resident.of(model, session), reply);
   }

@@ -1,7 +1,12 @@
 package dev.jacquard.cli;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.evaluation.LogSumExp;
 import dev.jacquard.evaluation.LogitsWriter;
+import dev.jacquard.kernels.NeuronRule;
+import dev.jacquard.neurons.ColumnNorms;
+import dev.jacquard.neurons.FeedForwardPolicy;
+import dev.jacquard.neurons.NeuronStatistics;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.Session;
 import dev.jacquard.session.Session.LogitsConsumer;
@@ -18,7 +23,10 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** {@code evaluate logits}: what a model says after each token of a text. */
 @Command(
@@ -29,7 +37,8 @@ import picocli.CommandLine.Option;
           + " entries, 0), then for each position the logarithm of the sum of exponentials and"
           + " either all logits, or the best ones as pairs of id and logit.",
       "With --last, the tokens before are read densely, and the last ones are decoded one by one by"
-          + " the class of --attention; only these are written."
+          + " the class of --attention and --ffn; only these are written. The neurons of"
+          + " prompt:SHARE are chosen once, by the tokens before."
     },
     footer = "  jacquard evaluate logits -f text.txt -n 160 --top 0 -o candidate.bin")
 final class EvaluateLogitsCommand implements Callable<Integer> {
@@ -82,7 +91,16 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
       description = "How many of the best logits are kept; 0 for all (default: ${DEFAULT-VALUE}).")
   private int top;
 
+  @Mixin private final FeedForwardFlag feedForward = new FeedForwardFlag();
+
   @Mixin private final RunFlags run = new RunFlags();
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  /** Sum of the negative logarithms of the probabilities of tokens that followed. */
+  private double loss;
+
+  private int predicted;
 
   EvaluateLogitsCommand(Terminal terminal) {
     this.terminal = terminal;
@@ -90,41 +108,70 @@ final class EvaluateLogitsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if (last == null && !feedForward.policy().equals(FeedForwardPolicy.dense())) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--ffn %s chooses neurons by the tokens before: say with --last how many follow them"
+              .formatted(feedForward.policy()));
+    }
     try (Model model = run.open(terminal, 0);
         Session session = model.newSession(run.attention())) {
       int[] ids = ids(model.tokenizer());
       int vocabulary = model.tokenizer().size();
       try (LogitsWriter writer =
           LogitsWriter.create(output, vocabulary, top == 0 ? vocabulary : top)) {
-        LogitsConsumer consumer =
-            (position, logits) -> append(writer, logits, position, ids.length);
+        LogitsConsumer consumer = (position, logits) -> append(writer, logits, position, ids);
         if (last == null) {
           session.evaluate(ids, ids.length, consumer);
         } else {
-          decode(session, ids, ids.length - last, consumer);
+          decode(model, session, ids, ids.length - last, consumer);
         }
       } catch (UncheckedIOException e) {
         throw e.getCause();
       }
       terminal.clearStatus();
       int written = last == null ? ids.length : last;
-      terminal.note(output + ": logits of " + written + " positions");
+      terminal.note(
+          output
+              + ": logits of "
+              + written
+              + " positions"
+              + (predicted == 0
+                  ? ""
+                  : ", perplexity " + Format.decimals(Math.exp(loss / predicted), 4)));
     }
     return ExitCode.OK;
   }
 
   /** Reads the tokens before {@code first} densely, and each of the others in a step of its own. */
-  private void decode(Session session, int[] ids, int first, LogitsConsumer consumer) {
+  private void decode(Model model, Session session, int[] ids, int first, LogitsConsumer consumer) {
     terminal.status("reading " + first + " tokens");
-    session.evaluate(Arrays.copyOf(ids, first), 0, (_, _) -> {}, AttentionPolicy.DENSE);
+    int[] before = Arrays.copyOf(ids, first);
+    NeuronRule rule =
+        switch (feedForward.policy()) {
+          case FeedForwardPolicy.Dense _ -> {
+            session.evaluate(before, 0, (_, _) -> {}, AttentionPolicy.DENSE);
+            yield NeuronRule.ALL;
+          }
+          case FeedForwardPolicy.Prompt(double share) -> {
+            NeuronStatistics statistics = new NeuronStatistics(model.program());
+            session.evaluate(
+                before, 0, (_, _) -> {}, AttentionPolicy.DENSE, NeuronRule.ALL, statistics);
+            yield new NeuronRule.Listed(statistics.select(share, ColumnNorms.of(model.program())));
+          }
+        };
     for (int i = first; i < ids.length; i++) {
-      session.evaluate(new int[] {ids[i]}, 1, consumer);
+      session.evaluate(new int[] {ids[i]}, 1, consumer, run.attention(), rule, null);
     }
   }
 
-  private void append(LogitsWriter writer, float[] logits, int position, int count) {
+  private void append(LogitsWriter writer, float[] logits, int position, int[] ids) {
     terminal.interruption().check();
-    terminal.status("position " + Terminal.bar((position + 1.0) / count));
+    terminal.status("position " + Terminal.bar((position + 1.0) / ids.length));
+    if (position + 1 < ids.length) {
+      loss += LogSumExp.of(logits) - logits[ids[position + 1]];
+      predicted++;
+    }
     try {
       writer.append(logits);
     } catch (IOException e) {

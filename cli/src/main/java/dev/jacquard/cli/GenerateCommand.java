@@ -58,6 +58,7 @@ final class GenerateCommand implements Callable<Integer> {
       long bytesPerToken,
       AttentionDocument attention,
       HeadDocument head,
+      FeedForwardDocument ffn,
       Cost cost) {}
 
   private final Terminal terminal;
@@ -169,6 +170,8 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private final HeadFlag head = new HeadFlag();
 
+  @Mixin private final FeedForwardFlag feedForward = new FeedForwardFlag();
+
   @Mixin private final RunFlags run = new RunFlags();
 
   GenerateCommand(Terminal terminal) {
@@ -190,7 +193,15 @@ final class GenerateCommand implements Callable<Integer> {
       List<Integer> ids = promptIds(model.tokenizer(), text);
       var request =
           new GenerationRequest(
-              ids, limit, sampling, stops, ignoreEos, null, margin, head.headClass());
+              ids,
+              limit,
+              sampling,
+              stops,
+              ignoreEos,
+              null,
+              margin,
+              head.headClass(),
+              feedForward.policy());
       return generate(model, session, request);
     }
   }
@@ -231,6 +242,7 @@ final class GenerateCommand implements Callable<Integer> {
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
     AttentionDocument attention = AttentionDocument.of(statistics.attention());
     HeadDocument logits = HeadDocument.of(statistics.head());
+    FeedForwardDocument neurons = FeedForwardDocument.of(statistics.feedForward());
     String reason = reply.reason();
     if (json) {
       terminal.println(
@@ -248,6 +260,7 @@ final class GenerateCommand implements Callable<Integer> {
                   statistics.bytesPerToken(),
                   attention,
                   logits,
+                  neurons,
                   cost)));
     } else {
       terminal.endLine();
@@ -266,6 +279,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (stats) {
       terminal.note(terminal.dim(attention.text()));
       terminal.note(terminal.dim(logits.text()));
+      terminal.note(terminal.dim(neurons.text()));
     }
     return reply.exitCode(terminal);
   }

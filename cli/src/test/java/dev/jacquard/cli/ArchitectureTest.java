@@ -39,6 +39,7 @@ class ArchitectureTest {
           Map.entry("repository", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
+          Map.entry("neurons", List.of("kernels", "tensor", "memory")),
           Map.entry(
               "quantization",
               List.of(
@@ -52,6 +53,7 @@ class ArchitectureTest {
           Map.entry(
               "session",
               List.of(
+                  "neurons",
                   "calibration",
                   "sampling",
                   "kvstore",
@@ -69,6 +71,7 @@ class ArchitectureTest {
               "evaluation",
               List.of(
                   "session",
+                  "neurons",
                   "calibration",
                   "sampling",
                   "architecture",

@@ -2,9 +2,11 @@ package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kvstore.KvRecorder;
 import dev.jacquard.kvstore.KvStoreException;
 import dev.jacquard.memory.JacquardException;
+import dev.jacquard.neurons.NeuronStatistics;
 import dev.jacquard.sampling.NonFiniteLogitsException;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -33,6 +35,8 @@ final class Evaluation extends Job {
   private final AttentionPolicy policy;
   private final AttentionTally attention = new AttentionTally();
   private final @Nullable KvRecorder recorder;
+  private final NeuronRule neurons;
+  private final @Nullable NeuronStatistics gathering;
   private final BlockingQueue<Batch> free = new ArrayBlockingQueue<>(BATCHES);
   private final BlockingQueue<Batch> full = new ArrayBlockingQueue<>(BATCHES + 1);
   private final Runnable wakeEngine;
@@ -46,6 +50,8 @@ final class Evaluation extends Job {
    * @param outputs number of them
    * @param policy how closely it reads
    * @param recorder looks on as keys and values are computed, or null
+   * @param neurons which neurons count
+   * @param gathering looks on as hidden values are computed, or null
    */
   Evaluation(
       Session session,
@@ -53,8 +59,12 @@ final class Evaluation extends Job {
       int firstOutput,
       int outputs,
       AttentionPolicy policy,
-      @Nullable KvRecorder recorder) {
+      @Nullable KvRecorder recorder,
+      NeuronRule neurons,
+      @Nullable NeuronStatistics gathering) {
     super(session);
+    this.neurons = neurons;
+    this.gathering = gathering;
     this.firstOutput = firstOutput;
     this.policy = policy;
     this.recorder = recorder;
@@ -74,6 +84,11 @@ final class Evaluation extends Job {
   @Override
   AttentionPolicy policy() {
     return policy;
+  }
+
+  @Override
+  NeuronRule neurons() {
+    return neurons;
   }
 
   /** What attention read; once all was handed over. */
@@ -98,7 +113,7 @@ final class Evaluation extends Job {
 
   @Override
   boolean recording() {
-    return recorder != null;
+    return recorder != null || gathering != null;
   }
 
   @Override
@@ -112,6 +127,9 @@ final class Evaluation extends Job {
   void afterOp(int index, Executable executable) {
     if (recorder != null) {
       recorder.after(index, executable);
+    }
+    if (gathering != null) {
+      gathering.add(index, executable, firstRow(), rows(), 1);
     }
   }
 

@@ -2,8 +2,12 @@ package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.HeadRule;
+import dev.jacquard.kernels.NeuronRule;
+import dev.jacquard.neurons.FeedForwardPolicy;
+import dev.jacquard.neurons.PromptNeurons;
 import dev.jacquard.sampling.Sampler;
 import dev.jacquard.session.GenerationStatistics.Phase;
 import dev.jacquard.tokenizer.StreamingDetokenizer;
@@ -45,7 +49,12 @@ final class Generation extends Job {
   private final AttentionTally decodeAttention = new AttentionTally();
   private final HeadTally decodeHead = new HeadTally();
 
-  /** Whether the row in hand is computed again, one class stricter. */
+  private final FeedForwardTally decodeFeedForward = new FeedForwardTally();
+
+  /** Which neurons the prompt wants, or null if all are computed. */
+  private final @Nullable PromptNeurons neurons;
+
+  /** Whether the row in hand is computed again, one class stricter and with all neurons. */
   private boolean redoing;
 
   private int redone;
@@ -58,6 +67,12 @@ final class Generation extends Job {
     head = HeadChoice.of(request.head(), request.sampling(), request.margin(), model.program());
     detokenizer = StreamingDetokenizer.ofContinuation(model.tokenizer());
     stops = new StopStrings(request.stopStrings());
+    neurons =
+        switch (request.feedForward()) {
+          case FeedForwardPolicy.Dense _ -> null;
+          case FeedForwardPolicy.Prompt policy ->
+              new PromptNeurons(policy, model.program(), model::columnNorms);
+        };
     stream = new GenerationStream(this::cancel, model.engine()::wake);
   }
 
@@ -84,6 +99,28 @@ final class Generation extends Job {
     return head.rule();
   }
 
+  /** Whether the next rows belong to the prompt. */
+  private boolean prefilling() {
+    return prefilled + placed < prompt;
+  }
+
+  @Override
+  NeuronRule neurons() {
+    return neurons == null || redoing || prefilling() ? NeuronRule.ALL : neurons.rule();
+  }
+
+  @Override
+  boolean recording() {
+    return neurons != null && !redoing && (prefilling() || neurons.gathers());
+  }
+
+  @Override
+  void afterOp(int index, Executable executable) {
+    if (neurons != null) {
+      neurons.add(index, executable, firstRow(), rows(), !prefilling());
+    }
+  }
+
   private AttentionPolicy ownPolicy() {
     return Objects.requireNonNullElse(request.attention(), sequence().policy());
   }
@@ -105,14 +142,14 @@ final class Generation extends Job {
 
   @Override
   @Nullable FinishReason receive(StepLogits logits, int first, long started) {
-    boolean prefill = prefilled + placed < prompt;
+    boolean prefill = prefilling();
     if (prefill) {
       prefillAttention.add(this, logits);
       placed += placed();
       prefilled += rows();
       stream.put(new GenerationEvent.Prefill(prefilled + placed, prompt));
     } else {
-      long spared = decodeAttention.add(this, logits);
+      long spared = decodeAttention.add(this, logits) + decodeFeedForward.add(this, logits);
       decodeBytes += model.stepCost().bytesAt(sequence().length() - 1) - spared;
     }
     FinishReason reason = null;
@@ -120,7 +157,12 @@ final class Generation extends Job {
       count(logits.head(first), false);
       redo();
     } else if (outputs() > 0) {
-      decoded += prefill ? 0 : 1;
+      if (!prefill) {
+        decoded++;
+        if (neurons != null) {
+          neurons.decoded();
+        }
+      }
       redoing = false;
       reason = accept(sample(logits, first, prefill));
     } else if (pending() == 0) {
@@ -137,9 +179,10 @@ final class Generation extends Job {
 
   /** Whether a stricter class should compute the token that was decoded last. */
   private boolean isUnclear(StepLogits logits, int output) {
-    if (request.margin() == 0
-        || redoing
-        || ownPolicy().exactness(sequence().length()) instanceof Exactness.Dense) {
+    boolean exact =
+        ownPolicy().exactness(sequence().length()) instanceof Exactness.Dense
+            && neurons() instanceof NeuronRule.All;
+    if (request.margin() == 0 || redoing || exact) {
       return false;
     }
     float best = Float.NEGATIVE_INFINITY;
@@ -225,6 +268,7 @@ final class Generation extends Job {
         decoded == 0 ? 0 : decodeBytes / decoded,
         new AttentionStatistics(
             ownPolicy().toString(), prefillAttention.reading(), decodeAttention.reading(), redone),
-        decodeHead.statistics(head, model.vocabulary()));
+        decodeHead.statistics(head, model.vocabulary()),
+        decodeFeedForward.statistics(request.feedForward().toString()));
   }
 }

@@ -1,6 +1,7 @@
 package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.neurons.FeedForwardPolicy;
 import dev.jacquard.sampling.SamplingSettings;
 import java.util.Arrays;
 import java.util.List;
@@ -16,9 +17,11 @@ import org.jspecify.annotations.Nullable;
  * @param ignoreEos go on after end-of-generation tokens
  * @param attention how closely cached tokens are read; null for the policy of the session
  * @param margin where the best two logits of a decoded token differ by less, its step is done
- *     again, once, one class stricter ({@link AttentionPolicy#stricter}); 0 for never
+ *     again, once, one class stricter ({@link AttentionPolicy#stricter}) and with all neurons; 0
+ *     for never
  * @param head which logits are computed; null for {@link HeadClass#CERTIFIED} where it pays. With
  *     CERTIFIED and DENSE the tokens are the same
+ * @param feedForward which neurons of feed-forward layers decoded tokens compute
  */
 public record GenerationRequest(
     List<Integer> prompt,
@@ -28,7 +31,8 @@ public record GenerationRequest(
     boolean ignoreEos,
     @Nullable AttentionPolicy attention,
     double margin,
-    @Nullable HeadClass head) {
+    @Nullable HeadClass head,
+    FeedForwardPolicy feedForward) {
   /** Checks and copies. */
   public GenerationRequest {
     prompt = List.copyOf(prompt);
@@ -61,48 +65,63 @@ public record GenerationRequest(
         false,
         null,
         0,
-        null);
+        null,
+        FeedForwardPolicy.dense());
   }
 
   /** The same with another limit. */
   public GenerationRequest withMaxTokens(int limit) {
     return new GenerationRequest(
-        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin, head);
+        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin, head, feedForward);
   }
 
   /** The same with other sampling. */
   public GenerationRequest withSampling(SamplingSettings settings) {
     return new GenerationRequest(
-        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin, head);
+        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin, head, feedForward);
   }
 
   /** The same with other stop strings. */
   public GenerationRequest withStopStrings(String... stops) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin, head);
+        prompt,
+        maxTokens,
+        sampling,
+        List.of(stops),
+        ignoreEos,
+        attention,
+        margin,
+        head,
+        feedForward);
   }
 
   /** The same, going on after end-of-generation tokens. */
   public GenerationRequest withIgnoreEos(boolean ignore) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin, head);
+        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin, head, feedForward);
   }
 
   /** The same with another policy; null for the session's. */
   public GenerationRequest withAttention(@Nullable AttentionPolicy policy) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignoreEos, policy, margin, head);
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, policy, margin, head, feedForward);
   }
 
   /** The same with another margin. */
   public GenerationRequest withMargin(double logits) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, logits, head);
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, logits, head, feedForward);
   }
 
   /** The same with another class of output head; null for what pays. */
   public GenerationRequest withHead(@Nullable HeadClass other) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, margin, other);
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, margin, other, feedForward);
+  }
+
+  /** The same with other neurons. */
+  public GenerationRequest withFeedForward(FeedForwardPolicy policy) {
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, margin, head, policy);
   }
 }

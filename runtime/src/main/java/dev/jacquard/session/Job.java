@@ -4,6 +4,7 @@ import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.HeadRule;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kernels.StepInputs;
 import org.jspecify.annotations.Nullable;
 
@@ -57,6 +58,11 @@ abstract sealed class Job permits Generation, Evaluation {
     return HeadRule.DENSE;
   }
 
+  /** Which neurons of feed-forward layers count for the rows of its next step. */
+  NeuronRule neurons() {
+    return NeuronRule.ALL;
+  }
+
   /** Whether its next steps read sketches of keys, if there are any. */
   final boolean readsSketches() {
     return switch (policy().exactness(sequence().length())) {
@@ -100,6 +106,7 @@ abstract sealed class Job permits Generation, Evaluation {
     outputs = Math.max(0, wanted);
     sequence.append(inputs, to, outputs, policy());
     inputs.setHead(inputs.sequences() - 1, headRule());
+    inputs.setNeurons(inputs.sequences() - 1, neurons());
     return true;
   }
 

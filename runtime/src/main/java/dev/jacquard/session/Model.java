@@ -10,6 +10,7 @@ import dev.jacquard.kvstore.KvRecorder;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.StoredFile;
 import dev.jacquard.modelfile.ModelFile;
+import dev.jacquard.neurons.ColumnNorms;
 import dev.jacquard.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.BitSet;
@@ -34,6 +35,9 @@ public final class Model implements AutoCloseable {
   private final int maxOutputs;
   private final Resources resources;
   private final BitSet endOfGeneration = new BitSet();
+
+  /** Norms of columns of W_down, once a request needed them. */
+  private @Nullable ColumnNorms columnNorms;
 
   /** The name of the model's content, once a store needed it. */
   private @Nullable String name;
@@ -234,6 +238,16 @@ public final class Model implements AutoCloseable {
   @Override
   public void close() {
     resources.close();
+  }
+
+  /** Norms of the columns of W_down, made when they are first asked for. */
+  synchronized ColumnNorms columnNorms() {
+    ColumnNorms norms = columnNorms;
+    if (norms == null) {
+      norms = ColumnNorms.of(program);
+      columnNorms = norms;
+    }
+    return norms;
   }
 
   Engine engine() {

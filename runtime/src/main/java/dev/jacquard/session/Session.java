@@ -1,9 +1,11 @@
 package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kvstore.KvRecorder;
 import dev.jacquard.kvstore.KvStore;
 import dev.jacquard.kvstore.StoredFile;
+import dev.jacquard.neurons.NeuronStatistics;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -97,7 +99,7 @@ public final class Session implements AutoCloseable {
    * @throws dev.jacquard.memory.JacquardException if it fails, or the calling thread is interrupted
    */
   public void evaluate(int[] tokens, int outputs, LogitsConsumer consumer) {
-    evaluate(tokens, outputs, consumer, sequence.policy(), null);
+    evaluate(tokens, outputs, consumer, sequence.policy(), null, NeuronRule.ALL, null);
   }
 
   /**
@@ -111,7 +113,26 @@ public final class Session implements AutoCloseable {
   public AttentionStatistics.Reading evaluate(
       int[] tokens, int outputs, LogitsConsumer consumer, AttentionPolicy policy) {
     model.requireReadable(policy);
-    return evaluate(tokens, outputs, consumer, policy, null);
+    return evaluate(tokens, outputs, consumer, policy, null, NeuronRule.ALL, null);
+  }
+
+  /**
+   * The same with a rule for feed-forward layers, which holds for all these tokens, whether they
+   * are computed together or one by one.
+   *
+   * @param gathering is told of the hidden values of all tokens, or null
+   * @throws IllegalArgumentException also if the rule is of another model
+   */
+  public AttentionStatistics.Reading evaluate(
+      int[] tokens,
+      int outputs,
+      LogitsConsumer consumer,
+      AttentionPolicy policy,
+      NeuronRule neurons,
+      @Nullable NeuronStatistics gathering) {
+    model.requireReadable(policy);
+    NeuronRule.requireFits(neurons, model.program());
+    return evaluate(tokens, outputs, consumer, policy, null, neurons, gathering);
   }
 
   /**
@@ -162,7 +183,7 @@ public final class Session implements AutoCloseable {
    * @throws dev.jacquard.kvstore.KvStoreException if they cannot be written
    */
   void record(KvRecorder recorder) {
-    evaluate(recorder.tokens(), 0, (_, _) -> {}, sequence.policy(), recorder);
+    evaluate(recorder.tokens(), 0, (_, _) -> {}, sequence.policy(), recorder, NeuronRule.ALL, null);
   }
 
   private AttentionStatistics.Reading evaluate(
@@ -170,7 +191,9 @@ public final class Session implements AutoCloseable {
       int outputs,
       LogitsConsumer consumer,
       AttentionPolicy policy,
-      @Nullable KvRecorder recorder) {
+      @Nullable KvRecorder recorder,
+      NeuronRule neurons,
+      @Nullable NeuronStatistics gathering) {
     beginTurn();
     boolean started = false;
     try {
@@ -183,7 +206,8 @@ public final class Session implements AutoCloseable {
       }
       requireFitting(tokens);
       int end = sequence.length() + tokens.length;
-      Evaluation evaluation = new Evaluation(this, model, end - outputs, outputs, policy, recorder);
+      Evaluation evaluation =
+          new Evaluation(this, model, end - outputs, outputs, policy, recorder, neurons, gathering);
       sequence.add(tokens);
       model.engine().submit(evaluation);
       started = true;

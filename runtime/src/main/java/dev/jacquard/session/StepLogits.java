@@ -2,6 +2,7 @@ package dev.jacquard.session;
 
 import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.FeedForwardReport;
 import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.Slot;
 
@@ -36,6 +37,11 @@ final class StepLogits {
   /** What attention read for row {@code row} of the step. */
   AttentionReport.Row attention(int row) {
     return executable.attention().row(row);
+  }
+
+  /** What the feed-forward layers computed, by row of the step. */
+  FeedForwardReport feedForward() {
+    return executable.feedForward();
   }
 
   /** Copies row {@code output}. */

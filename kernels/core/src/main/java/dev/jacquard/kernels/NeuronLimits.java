@@ -3,11 +3,13 @@ package dev.jacquard.kernels;
 import java.util.List;
 
 /**
- * For each feed-forward layer the magnitude from which on each neuron counts: it counts if {@code
- * magnitude ≥ limit}. 0 leaves nothing out, infinity always leaves the neuron out. Immutable.
+ * For each feed-forward layer the magnitude below which each neuron is left out: {@code magnitude <
+ * limit}. 0 leaves nothing out, infinity leaves out every finite value. A value that is no number
+ * always counts, so that it is not hidden. Immutable.
  */
 public final class NeuronLimits {
   private final float[][] limits;
+  private final boolean[] leavesOut;
 
   /**
    * Limits.
@@ -16,11 +18,13 @@ public final class NeuronLimits {
    */
   public NeuronLimits(List<float[]> limits) {
     this.limits = limits.stream().map(float[]::clone).toArray(float[][]::new);
+    leavesOut = new boolean[this.limits.length];
     for (int layer = 0; layer < this.limits.length; layer++) {
       for (float limit : this.limits[layer]) {
         if (!(limit >= 0)) {
           throw new IllegalArgumentException("layer " + layer + " has a limit of " + limit);
         }
+        leavesOut[layer] |= limit > 0;
       }
     }
   }
@@ -35,8 +39,18 @@ public final class NeuronLimits {
     return limits[layer].length;
   }
 
+  /** Whether any limit of a layer is above 0. */
+  public boolean leavesOut(int layer) {
+    return leavesOut[layer];
+  }
+
   /** The limits of a layer; shared, not to be changed. */
   public float[] of(int layer) {
     return limits[layer];
+  }
+
+  @Override
+  public String toString() {
+    return "limits of " + layers() + " layers";
   }
 }

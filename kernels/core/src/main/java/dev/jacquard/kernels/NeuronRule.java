@@ -1,5 +1,7 @@
 package dev.jacquard.kernels;
 
+import java.util.List;
+
 /**
  * Which neurons of feed-forward layers count for the rows of a sequence: data of a step, read by
  * {@link Op.FeedForward}. A neuron that is left out is as if its hidden value were 0; what remains
@@ -24,6 +26,41 @@ public sealed interface NeuronRule {
    * TEAL, arXiv 2408.14690; WINA, arXiv 2505.19427).
    */
   record Above(Magnitude magnitude, NeuronLimits limits) implements NeuronRule {}
+
+  /**
+   * Checks that a rule speaks of the layers and neurons of a program; a few comparisons for each
+   * layer.
+   *
+   * @throws IllegalArgumentException if not
+   */
+  static void requireFits(NeuronRule rule, Program program) {
+    if (rule instanceof All) {
+      return;
+    }
+    List<Op> ops = program.ops();
+    for (int i = 0; i < ops.size(); i++) {
+      if (ops.get(i) instanceof Op.FeedForward op && !fits(rule, op)) {
+        throw new IllegalArgumentException(
+            rule
+                + " does not fit the feed-forward layer "
+                + op.layer()
+                + " of "
+                + op.neurons()
+                + " neurons: it was made for another model");
+      }
+    }
+  }
+
+  private static boolean fits(NeuronRule rule, Op.FeedForward op) {
+    int layer = op.layer();
+    return switch (rule) {
+      case All _ -> true;
+      case Listed(NeuronSet set) ->
+          layer < set.layers() && set.neuron(layer, set.count(layer) - 1) < op.neurons();
+      case Above(Magnitude _, NeuronLimits limits) ->
+          layer < limits.layers() && limits.neurons(layer) == op.neurons();
+    };
+  }
 
   /** What a {@link NeuronLimits limit} is compared with. */
   enum Magnitude {

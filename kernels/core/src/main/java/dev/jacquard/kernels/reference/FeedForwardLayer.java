@@ -81,10 +81,10 @@ final class FeedForwardLayer {
         for (int i = 0; i < neurons; i++) {
           double gated = activate(op, hidden, from + i);
           double compared = magnitude == Magnitude.GATE ? gated : hidden[from + i];
-          if (Math.abs((float) compared) >= limit[i]) {
-            kept++;
-          } else {
+          if (Math.abs((float) compared) < limit[i]) {
             hidden[from + i] = 0;
+          } else {
+            kept++;
           }
         }
         yield kept;

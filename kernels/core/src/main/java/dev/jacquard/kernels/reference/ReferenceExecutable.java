@@ -9,6 +9,7 @@ import dev.jacquard.kernels.FeedForwardReport;
 import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kernels.Op;
 import dev.jacquard.kernels.PageList;
 import dev.jacquard.kernels.PageSelection;
@@ -125,6 +126,7 @@ final class ReferenceExecutable implements Executable {
       throw new IllegalArgumentException("the storage is of another backend or program: " + kv);
     }
     for (int s = 0; s < inputs.sequences(); s++) {
+      NeuronRule.requireFits(inputs.neurons(s), program);
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
             "sequence %d asks for %s, which reads a cache in %s; this one is in %s: keep keys and values in %s, or ask for DENSE"

@@ -45,19 +45,26 @@ final class GateStage implements Stage, WorkerPool.Task {
 
   @Override
   public void run(Step step) {
-    int rows = step.rows(domain);
-    if (rows == 0) {
-      return;
+    if (step.rows(domain) > 0) {
+      run(step.pool());
     }
-    int grain = MatMulStage.grain(up.tiles(), step.pool().threads());
+  }
+
+  /** Computes the rows that are prepared. */
+  void run(WorkerPool pool) {
+    int grain = MatMulStage.grain(up.tiles(), pool.threads());
     stride = grain * TILE;
-    for (int thread = 0; thread < upValues.length; thread++) {
-      // One row more, for exponentials.
-      if (upValues[thread].length < (rows + 1) * stride) {
-        upValues[thread] = new float[(rows + 1) * stride];
+    enlarge(upValues, (x.rows() + 1) * stride); // one row more, for exponentials
+    pool.run(up.tiles(), grain, this);
+  }
+
+  /** Gives each thread's buffer at least {@code size} values. */
+  static void enlarge(float[][] buffers, int size) {
+    for (int thread = 0; thread < buffers.length; thread++) {
+      if (buffers[thread].length < size) {
+        buffers[thread] = new float[size];
       }
     }
-    step.pool().run(up.tiles(), grain, this);
   }
 
   @Override
@@ -79,11 +86,23 @@ final class GateStage implements Stage, WorkerPool.Task {
     for (int row = 0; row < x.rows(); row++) {
       int at = row * width + first;
       int upAt = row * stride;
-      switch (activation) {
-        case SILU -> VectorMath.gateSilu(hidden, at, buffer, upAt, count, buffer, exponentials);
-        case GELU_TANH ->
-            VectorMath.gateGelu(hidden, at, buffer, upAt, count, buffer, exponentials);
-      }
+      activate(activation, hidden, at, buffer, upAt, count, buffer, exponentials);
+    }
+  }
+
+  /** {@code gate = activation(gate) · up}; a buffer has room for {@code count} exponentials. */
+  static void activate(
+      Activation activation,
+      float[] gate,
+      int gateAt,
+      float[] up,
+      int upAt,
+      int count,
+      float[] buffer,
+      int bufferAt) {
+    switch (activation) {
+      case SILU -> VectorMath.gateSilu(gate, gateAt, up, upAt, count, buffer, bufferAt);
+      case GELU_TANH -> VectorMath.gateGelu(gate, gateAt, up, upAt, count, buffer, bufferAt);
     }
   }
 }

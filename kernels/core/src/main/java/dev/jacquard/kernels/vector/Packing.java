@@ -24,12 +24,24 @@ final class Packing {
     data.set(INT, offset, value);
   }
 
+  static int getByte(MemorySegment data, long offset) {
+    return data.get(ValueLayout.JAVA_BYTE, offset);
+  }
+
+  static void putByte(MemorySegment data, long offset, int value) {
+    data.set(ValueLayout.JAVA_BYTE, offset, (byte) value);
+  }
+
   static void putFloat(MemorySegment data, long offset, float value) {
     data.set(FLOAT, offset, value);
   }
 
   static void copyHalf(MemorySegment from, long fromOffset, MemorySegment to, long toOffset) {
     to.set(SHORT, toOffset, from.get(SHORT, fromOffset));
+  }
+
+  static float getHalf(MemorySegment data, long offset) {
+    return Float.float16ToFloat(data.get(SHORT, offset));
   }
 
   /** Rows of a tile that exist. */

@@ -34,6 +34,8 @@ final class Plan {
   private final Step step;
   private final CompileOptions options;
   private final PackedMatrices matrices;
+  private final NeuronWeights neurons;
+  private final PrunedRow.Workspace prunedRows;
   private final Map<Slot, float[]> slots = new HashMap<>();
   private final Map<RotaryEmbedding, RotaryTable> rotaryTables = new HashMap<>();
   private final Activations x;
@@ -55,6 +57,7 @@ final class Plan {
       Program program,
       CompileOptions options,
       PackedMatrices matrices,
+      NeuronWeights neurons,
       Step step,
       Map<PageList, PageSelection> selections,
       FeedForwardReport feedForward,
@@ -65,6 +68,8 @@ final class Plan {
     this.selections = selections;
     this.options = options;
     this.matrices = matrices;
+    this.neurons = neurons;
+    prunedRows = new PrunedRow.Workspace(mostNeurons(program));
     int threads = step.pool().threads();
     for (Slot slot : program.slots()) {
       slots.put(slot, new float[Math.multiplyExact(capacity(slot.domain()), slot.width())]);
@@ -135,6 +140,16 @@ final class Plan {
       }
     }
     return new Activations(Math.max(options.maxRows(), options.maxOutputs()), Math.max(1, columns));
+  }
+
+  private static int mostNeurons(Program program) {
+    int most = 0;
+    for (Op op : program.ops()) {
+      if (op instanceof Op.FeedForward o) {
+        most = Math.max(most, o.neurons());
+      }
+    }
+    return most;
   }
 
   private static AttentionWorkspace attentionWorkspace(Program program, int threads) {
@@ -287,21 +302,25 @@ final class Plan {
     float[] hidden = of(op.hidden());
     MatMulStage.Product gate = product(op.gate(), hidden);
     MatMulStage.Product down = product(op.down(), of(op.out()));
+    Stage[] dense = {
+      new GateStage(domain, x, gate, up, bias(op.up()), op.activation(), upValues),
+      new RowStage(step, domain, List.of(new RowKernels.Prepare(hidden, op.neurons(), domain, x))),
+      new MatMulStage(domain, x, List.of(down))
+    };
+    PrunedRow pruned =
+        new PrunedRow(
+            op,
+            neurons,
+            prunedRows,
+            x,
+            matrix(op.gate()),
+            up,
+            of(op.in()),
+            hidden,
+            of(op.out()),
+            upValues);
     parts.add(prepare(of(op.in()), op.in().width(), domain));
-    parts.add(
-        new Part.Whole(
-            new GateStage(domain, x, gate, up, bias(op.up()), op.activation(), upValues)));
-    parts.add(prepare(hidden, op.neurons(), domain));
-    parts.add(new Part.Whole(new MatMulStage(domain, x, List.of(down))));
-    long bytes = bytesRead(op);
-    parts.add(
-        new Part.Whole(
-            step -> {
-              for (int i = 0; i < step.rows(domain); i++) {
-                int row = domain == Domain.ALL ? i : step.inputs().outputRow(i);
-                feedForward.add(row, op.neurons(), op.neurons(), bytes, bytes);
-              }
-            }));
+    parts.add(new Part.Whole(new FeedForwardStage(op, dense, pruned, feedForward, bytesRead(op))));
   }
 
   private void head(Op.Head op, List<Part> parts) {
@@ -349,11 +368,11 @@ final class Plan {
     return values(slot);
   }
 
-  private static float @Nullable [] bias(Op.Linear linear) {
+  static float @Nullable [] bias(Op.Linear linear) {
     return linear.bias() == null ? null : vector(linear.bias());
   }
 
-  private static float[] vector(Weight weight) {
+  static float[] vector(Weight weight) {
     float[] values = new float[weight.rows() * weight.columns()];
     for (int row = 0; row < weight.rows(); row++) {
       weight.tensor().decodeRow(row, values, row * weight.columns());

@@ -195,6 +195,20 @@ final class Q4_KMatrix extends FloatMatrix {
     sum1.intoArray(sums, lane + FLOATS);
   }
 
+  /**
+   * Unpacks twelve bytes of six-bit numbers, drawn in {@link Q4_K}, to a byte each: two words of
+   * scales, two of minimums.
+   */
+  static void unpackScales(MemorySegment from, long at, int[] words) {
+    int p = Packing.getInt(from, at);
+    int q = Packing.getInt(from, at + 4);
+    int r = Packing.getInt(from, at + 8);
+    words[0] = p & 0x3f3f3f3f;
+    words[1] = (r & 0x0f0f0f0f) | ((p >>> 2) & 0x30303030);
+    words[2] = q & 0x3f3f3f3f;
+    words[3] = ((r >>> 4) & 0x0f0f0f0f) | ((q >>> 2) & 0x30303030);
+  }
+
   private static final class Layout implements PackedLayout {
     @Override
     public String name() {
@@ -237,17 +251,15 @@ final class Q4_KMatrix extends FloatMatrix {
       }
     }
 
-    /** Unpacks twelve bytes of six-bit numbers, drawn in {@link Q4_K}, to one byte each. */
+    /** Writes the scales of a row, and its minimums {@code toMinimums} bytes further. */
     private static void packScales(
         MemorySegment from, long at, MemorySegment to, long scales, long toMinimums) {
-      int p = Packing.getInt(from, at);
-      int q = Packing.getInt(from, at + 4);
-      int r = Packing.getInt(from, at + 8);
-      Packing.putInt(to, scales, p & 0x3f3f3f3f);
-      Packing.putInt(to, scales + WORDS, (r & 0x0f0f0f0f) | ((p >>> 2) & 0x30303030));
-      Packing.putInt(to, scales + toMinimums, q & 0x3f3f3f3f);
-      Packing.putInt(
-          to, scales + toMinimums + WORDS, ((r >>> 4) & 0x0f0f0f0f) | ((q >>> 2) & 0x30303030));
+      int[] words = new int[4];
+      unpackScales(from, at, words);
+      Packing.putInt(to, scales, words[0]);
+      Packing.putInt(to, scales + WORDS, words[1]);
+      Packing.putInt(to, scales + toMinimums, words[2]);
+      Packing.putInt(to, scales + toMinimums + WORDS, words[3]);
     }
 
     /** 32 bytes: low nibbles are columns 0 … 31, high nibbles columns 32 … 63. */

@@ -64,9 +64,27 @@ final class Scratch {
    * the compiler turns it into conversion instructions, which the Vector API does not offer.
    */
   void halvesToFloats(MemorySegment source, long offset, int count, float factor, float[] target) {
+    halvesToFloats(source, offset, count, factor, target, 0);
+  }
+
+  /** The same, to {@code target[to …]}. */
+  void halvesToFloats(
+      MemorySegment source, long offset, int count, float factor, float[] target, int to) {
     MemorySegment.copy(source, SHORT, offset, halves, 0, count);
     for (int i = 0; i < count; i++) {
-      target[i] = Float.float16ToFloat(halves[i]) * factor;
+      target[to + i] = Float.float16ToFloat(halves[i]) * factor;
+    }
+  }
+
+  /** Copies halves that {@link #copiedHalvesToFloats} converts, to place {@code at}. */
+  void copyHalves(MemorySegment source, long offset, int count, int at) {
+    MemorySegment.copy(source, SHORT, offset, halves, at, count);
+  }
+
+  /** Converts the first halves that were copied. */
+  void copiedHalvesToFloats(int count, float[] target) {
+    for (int i = 0; i < count; i++) {
+      target[i] = Float.float16ToFloat(halves[i]);
     }
   }
 
@@ -76,12 +94,18 @@ final class Scratch {
    * @param count a multiple of {@link PackedMatrix#TILE}
    */
   static void bfloatsToFloats(MemorySegment source, long offset, int count, float[] target) {
+    bfloatsToFloats(source, offset, count, target, 0);
+  }
+
+  /** The same, to {@code target[to …]}. */
+  static void bfloatsToFloats(
+      MemorySegment source, long offset, int count, float[] target, int to) {
     for (int i = 0; i < count; i += FLOATS) {
       ShortVector halves = ShortVector.fromMemorySegment(HALVES, source, offset + i * 2L, ORDER);
       ((IntVector) halves.castShape(INT, 0))
           .lanewise(VectorOperators.LSHL, 16)
           .reinterpretAsFloats()
-          .intoArray(target, i);
+          .intoArray(target, to + i);
     }
   }
 

@@ -13,16 +13,23 @@ final class Step {
   private final AttentionReport report;
   private @Nullable StepInputs inputs;
   private @Nullable SlabKvStorage kv;
+  private boolean observed;
 
   Step(WorkerPool pool, AttentionReport report) {
     this.pool = pool;
     this.report = report;
   }
 
-  void begin(StepInputs stepInputs, SlabKvStorage storage) {
+  void begin(StepInputs stepInputs, SlabKvStorage storage, boolean hasObserver) {
+    observed = hasObserver;
     inputs = stepInputs;
     kv = storage;
     report.clear(stepInputs.rows());
+  }
+
+  /** Whether somebody looks at slots between ops. */
+  boolean observed() {
+    return observed;
   }
 
   WorkerPool pool() {

@@ -33,6 +33,7 @@ final class VectorExecutable implements Executable {
   private final int maxRows;
   private final int maxOutputs;
   private final PackedMatrices matrices;
+  private final NeuronWeights neurons;
   private final Step step;
   private final Plan plan;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
@@ -59,9 +60,11 @@ final class VectorExecutable implements Executable {
     } catch (InternalError e) {
       throw unreadable(e);
     }
+    neurons = new NeuronWeights(pool);
     try {
-      plan = new Plan(program, options, matrices, step, selections, feedForward, head);
+      plan = new Plan(program, options, matrices, neurons, step, selections, feedForward, head);
     } catch (RuntimeException | Error e) {
+      neurons.close();
       matrices.close();
       throw e;
     }
@@ -98,7 +101,8 @@ final class VectorExecutable implements Executable {
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     check(inputs, kv);
     matrices.requireIntact();
-    step.begin(inputs, (SlabKvStorage) kv);
+    step.begin(inputs, (SlabKvStorage) kv, observer != null);
+    neurons.begin(inputs);
     feedForward.clear(inputs.rows());
     try {
       if (observer == null) {
@@ -148,9 +152,7 @@ final class VectorExecutable implements Executable {
           "the key/value storage was not allocated for this program");
     }
     for (int s = 0; s < inputs.sequences(); s++) {
-      if (!(inputs.neurons(s) instanceof NeuronRule.All)) {
-        throw new BackendException("this backend computes all neurons");
-      }
+      NeuronRule.requireFits(inputs.neurons(s), program);
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
             "sequence "
@@ -226,12 +228,13 @@ final class VectorExecutable implements Executable {
 
   @Override
   public long ownBytes() {
-    return matrices.bytes();
+    return matrices.bytes() + neurons.bytes();
   }
 
   @Override
   public void close() {
     closed = true;
+    neurons.close();
     matrices.close();
   }
 }

@@ -47,7 +47,7 @@ public final class OpCases {
   }
 
   /** A width that is a whole number of the format's blocks, and three of the small ones. */
-  private static int width(ElementFormat format) {
+  static int width(ElementFormat format) {
     return format.blockSize() > 32 ? 2 * format.blockSize() : 96;
   }
 
@@ -86,7 +86,7 @@ public final class OpCases {
   }
 
   /** Brings rows of normal numbers of size about 1 in. */
-  private static Op.Embed input(Slot slot) {
+  static Op.Embed input(Slot slot) {
     Shape shape = Shape.of(slot.width(), VOCABULARY);
     return new Op.Embed(weight(slot.name() + ".rows", F32.INSTANCE, shape, 1, 0), 1, slot);
   }
@@ -174,8 +174,7 @@ public final class OpCases {
     return cases;
   }
 
-  private static Linear linear(
-      String name, ElementFormat format, int outputs, int inputs, boolean bias) {
+  static Linear linear(String name, ElementFormat format, int outputs, int inputs, boolean bias) {
     return new Linear(
         matrix(name, format, outputs, inputs),
         bias ? vector(name + ".bias", F32.INSTANCE, outputs, 0) : null);

@@ -1,0 +1,12 @@
+package dev.jacquard.kernels.vector;
+
+import dev.jacquard.kernels.Backend;
+import dev.jacquard.kernels.BackendOptions;
+import dev.jacquard.kernels.testing.NeuronContract;
+
+class VectorNeurons128Test extends NeuronContract {
+  @Override
+  protected Backend open(BackendOptions options) {
+    return Widths.open(128, options.threads());
+  }
+}

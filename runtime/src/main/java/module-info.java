@@ -18,6 +18,7 @@ module dev.jacquard.runtime {
   exports dev.jacquard.calibration;
   exports dev.jacquard.quantization;
   exports dev.jacquard.kvstore;
+  exports dev.jacquard.pruning;
   exports dev.jacquard.repository;
   exports dev.jacquard.context;
   exports dev.jacquard.session;

@@ -1,12 +1,10 @@
 package dev.jacquard.benchmarks;
 
-import dev.jacquard.kernels.CompileOptions;
-import dev.jacquard.kernels.KvFormat;
-import dev.jacquard.modelfile.GgufFile;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
@@ -38,20 +36,27 @@ public final class CostPerToken implements Callable<Integer> {
    * @param threads that compute
    * @param nanoseconds per token
    * @param nanosecondsError half of JMH's 99.9 % interval
+   * @param variant what decoding leaves out, as {@link CostVariant} reads it
    * @param bytesMoved weights and cached keys and values that a decoded token reads; 0 for prefill,
    *     where 256 tokens share one pass over the weights
+   * @param multiplyAdds of a token
    * @param allocatedBytes heap per token ({@code gc.alloc.rate.norm})
+   * @param joules of the processor's packages per token, above nothing; null where the machine does
+   *     not tell
    * @param moneyPerMillion price of a million tokens, in the currency of the price per hour
    */
   record Row(
       String model,
+      String variant,
       String phase,
       int depth,
       int threads,
       double nanoseconds,
       double nanosecondsError,
       long bytesMoved,
+      long multiplyAdds,
       double allocatedBytes,
+      @Nullable Double joules,
       double moneyPerMillion) {}
 
   /** The whole result. */
@@ -66,6 +71,15 @@ public final class CostPerToken implements Callable<Integer> {
       description = "Cached tokens (default: ${DEFAULT-VALUE}).",
       defaultValue = "0,512")
   private List<Integer> depths = List.of();
+
+  @Option(
+      names = "--variants",
+      split = ",",
+      description =
+          "What decoding leaves out: dense, or attention=CLASS, ffn=listed:SHARE, head=certified"
+              + " with '+' between them (default: ${DEFAULT-VALUE}).",
+      defaultValue = "dense")
+  private List<String> variants = List.of();
 
   @Option(
       names = {"-t", "--threads"},
@@ -95,8 +109,12 @@ public final class CostPerToken implements Callable<Integer> {
   @Override
   public Integer call() throws RunnerException, IOException {
     List<Row> rows = new ArrayList<>();
+    variants.forEach(CostVariant::parse); // before an hour is spent
     for (RunResult result : new Runner(options()).run()) {
-      rows.add(row(result));
+      boolean prefill = result.getPrimaryResult().getLabel().equals("prefill");
+      if (!prefill || result.getParams().getParam("variant").equals("dense")) {
+        rows.add(row(result));
+      }
     }
     output.write(new Table(Machine.current(), pricePerHour, rows));
     return 0;
@@ -106,6 +124,7 @@ public final class CostPerToken implements Callable<Integer> {
     return new OptionsBuilder()
         .include(StepBenchmark.class.getName())
         .param("model", models.toArray(String[]::new))
+        .param("variant", variants.toArray(String[]::new))
         .param("depth", depths.stream().map(String::valueOf).toArray(String[]::new))
         .param("threads", String.valueOf(threads))
         .warmupTime(TimeValue.seconds(seconds))
@@ -115,8 +134,9 @@ public final class CostPerToken implements Callable<Integer> {
         .build();
   }
 
-  private Row row(RunResult result) {
+  private Row row(RunResult result) throws IOException {
     String model = result.getParams().getParam("model");
+    String variant = result.getParams().getParam("variant");
     int depth = Integer.parseInt(result.getParams().getParam("depth"));
     String phase = result.getPrimaryResult().getLabel();
     double nanoseconds = result.getPrimaryResult().getScore();
@@ -126,28 +146,22 @@ public final class CostPerToken implements Callable<Integer> {
             .mapToDouble(r -> r.getScore())
             .findFirst()
             .orElseThrow();
-    return new Row(
-        BenchmarkModel.path(model).getFileName().toString(),
-        phase,
-        depth,
-        threads,
-        nanoseconds,
-        result.getPrimaryResult().getScoreError(),
-        phase.equals("decode") ? bytesMoved(model, depth) : 0,
-        allocated,
-        nanoseconds * 1e-9 / 3600 * pricePerHour * 1e6);
-  }
-
-  private long bytesMoved(String model, int depth) {
-    try (GgufFile file = GgufFile.open(BenchmarkModel.path(model));
-        ProgramRun run =
-            new ProgramRun(
-                "vector",
-                threads,
-                StepBenchmark.program(file),
-                KvFormat.F16,
-                CompileOptions.of(1, 1))) {
-      return run.bytesPerToken(depth);
+    boolean decode = phase.equals("decode");
+    try (CostRun run = CostRun.open(BenchmarkModel.path(model), variant, depth, threads)) {
+      CountedCost counted = run.count();
+      return new Row(
+          BenchmarkModel.path(model).getFileName().toString(),
+          variant,
+          phase,
+          depth,
+          threads,
+          nanoseconds,
+          result.getPrimaryResult().getScoreError(),
+          decode ? counted.bytes() : 0,
+          counted.multiplyAdds(),
+          allocated,
+          decode ? run.joulesPerToken(seconds) : null,
+          nanoseconds * 1e-9 / 3600 * pricePerHour * 1e6);
     }
   }
 }

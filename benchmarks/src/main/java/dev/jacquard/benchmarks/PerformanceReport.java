@@ -2,28 +2,36 @@ package dev.jacquard.benchmarks;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.jacquard.evaluation.Svg;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 
-/** Writes {@code docs/performance.md} from the JSON files in {@code docs/performance}. */
+/**
+ * Writes {@code docs/performance.md} (beside peers) and {@code docs/cost.md} (cost of a token, with
+ * plots) from the JSON files in {@code docs/performance}.
+ */
 public final class PerformanceReport {
-  private static final Path FOLDER = Path.of("docs/performance");
+  private static final Path DOCS = Path.of("docs");
+  private static final Path FOLDER = DOCS.resolve("performance");
+  private static final String NOTE =
+      """
+      Written by `benchmarks/run report` from the JSON files in `docs/performance`; do not edit.
+      Each table names its machine, commit and date. Figures of different machines do not compare.
+      """;
 
   private PerformanceReport() {}
 
   /** Runs the command, from the top folder of a checkout. */
   public static void main(String[] args) throws IOException {
-    StringBuilder page =
-        new StringBuilder(
-            """
-            # Performance
-            Written by `benchmarks/run report` from the JSON files in `docs/performance`; do not edit.
-            Each table names its machine, commit and date. Figures of different machines do not compare.
-            """);
+    StringBuilder peers = new StringBuilder("# Performance\n" + NOTE);
+    StringBuilder cost = new StringBuilder("# Cost of a token\n" + NOTE);
     List<Path> files;
     try (Stream<Path> listed = Files.list(FOLDER)) {
       files = listed.filter(f -> f.toString().endsWith(".json")).sorted().toList();
@@ -31,25 +39,28 @@ public final class PerformanceReport {
     for (Path file : files) {
       JsonNode result = new ObjectMapper().readTree(file.toFile());
       if (result.has("peer")) {
-        peer(page, result);
-      } else {
-        cost(page, result);
+        peer(peers, result);
+      } else if (result.has("pricePerHour")) {
+        cost(cost, result, String.valueOf(file.getFileName()).replace(".json", ""));
       }
     }
-    Files.writeString(Path.of("docs/performance.md"), page);
+    peers.append(
+        "\nThe cost of a token by format, depth and what is left out: [cost.md](cost.md).\n");
+    Files.writeString(DOCS.resolve("performance.md"), peers);
+    Files.writeString(DOCS.resolve("cost.md"), cost);
   }
 
-  private static void cost(StringBuilder page, JsonNode result) {
-    page.append("\n## Cost of a token\n");
+  private static void cost(StringBuilder page, JsonNode result, String name) throws IOException {
+    page.append("\n## ").append(name).append('\n');
     machine(page, result);
     page.append(
         """
-        Money: at %.2f per hour of this machine. Bytes: weights and cached keys and values that a decoded
-        token reads; a prefill step of 256 tokens shares one pass over the weights. Heap: JMH's
-        `gc.alloc.rate.norm`.
+        Money: at %.2f per hour of this machine. Bytes: weights, keys and values that a decoded token reads; a
+        prefill step of 256 tokens shares one pass over the weights. Multiply-adds: with weights, of scores and of values.
+        Heap: JMH's `gc.alloc.rate.norm`. Joules: of the processor's packages, where the machine tells (RAPL).
 
-        | model | phase | depth | ns / token | ± | bytes moved | heap bytes | money / 10⁶ tokens |
-        |---|---|---|---|---|---|---|---|
+        | model | left out | phase | depth | ns / token | ± | bytes | multiply-adds | heap bytes | joules | money / 10⁶ tokens |
+        |---|---|---|---|---|---|---|---|---|---|---|
         """
             .formatted(result.get("pricePerHour").asDouble()));
     for (JsonNode row : result.get("rows")) {
@@ -57,16 +68,70 @@ public final class PerformanceReport {
       page.append(
           String.format(
               Locale.ROOT,
-              "| %s | %s | %d | %,.0f | %,.0f | %s | %,.0f | %.4f |%n",
+              "| %s | %s | %s | %d | %,.0f | %,.0f | %s | %,d | %,.0f | %s | %.4f |%n",
               row.get("model").asText(),
+              row.get("variant").asText(),
               row.get("phase").asText(),
               row.get("depth").asInt(),
               row.get("nanoseconds").asDouble(),
               row.get("nanosecondsError").asDouble(),
               bytes == 0 ? "–" : String.format(Locale.ROOT, "%,d", bytes),
+              row.get("multiplyAdds").asLong(),
               row.get("allocatedBytes").asDouble(),
+              row.get("joules").isNull()
+                  ? "–"
+                  : String.format(Locale.ROOT, "%.3g", row.get("joules").asDouble()),
               row.get("moneyPerMillion").asDouble()));
     }
+    plot(
+        page,
+        name + "-bytes",
+        "Time against bytes, decoding",
+        "MB per token",
+        result,
+        "bytesMoved",
+        1e-6);
+    plot(
+        page,
+        name + "-depth",
+        "Time against depth, decoding",
+        "tokens cached + 1",
+        result,
+        "depth",
+        1);
+  }
+
+  /** Decoding time over one of the columns, a series for each model and what it leaves out. */
+  private static void plot(
+      StringBuilder page,
+      String name,
+      String title,
+      String axis,
+      JsonNode result,
+      String column,
+      double factor)
+      throws IOException {
+    Map<String, List<Svg.Point>> series = new LinkedHashMap<>();
+    for (JsonNode row : result.get("rows")) {
+      if (row.get("phase").asText().equals("decode")) {
+        double x = factor * row.get(column).asDouble() + (column.equals("depth") ? 1 : 0);
+        series
+            .computeIfAbsent(
+                row.get("model").asText().replace(".gguf", "") + " " + row.get("variant").asText(),
+                _ -> new ArrayList<>())
+            .add(new Svg.Point(x, row.get("nanoseconds").asDouble() * 1e-6));
+      }
+    }
+    String svg =
+        Svg.logarithmic(
+            axis,
+            "ms per token",
+            series.entrySet().stream()
+                .map(e -> new Svg.Series(e.getKey(), true, e.getValue()))
+                .toList(),
+            false);
+    Files.writeString(FOLDER.resolve(name + ".svg"), svg);
+    page.append("\n![").append(title).append("](performance/").append(name).append(".svg)\n");
   }
 
   private static void peer(StringBuilder page, JsonNode result) {

@@ -9,9 +9,14 @@ import dev.jacquard.kernels.BackendOptions;
 import dev.jacquard.kernels.Backends;
 import dev.jacquard.kernels.CompileOptions;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.HeadReport;
+import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
+import dev.jacquard.kernels.KvStorage;
+import dev.jacquard.kernels.NeuronRule;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.StepInputs;
+import dev.jacquard.session.StepCost;
 
 /**
  * One program on one backend with one sequence: a step is a call, without engine or threads of
@@ -24,6 +29,9 @@ final class ProgramRun implements AutoCloseable {
   private final KvCache cache;
   private final StepInputs inputs;
   private KvSequence sequence;
+  private AttentionPolicy attention = AttentionPolicy.DENSE;
+  private NeuronRule neurons = NeuronRule.ALL;
+  private HeadRule head = HeadRule.DENSE;
 
   ProgramRun(
       String backendName, int threads, Program program, KvFormat kvFormat, CompileOptions options) {
@@ -35,11 +43,51 @@ final class ProgramRun implements AutoCloseable {
     sequence = cache.newSequence();
   }
 
+  /** Has steps of a single token leave something out. */
+  void leaveOut(AttentionPolicy policy, NeuronRule neuronRule, HeadRule headRule) {
+    attention = policy;
+    neurons = neuronRule;
+    head = headRule;
+  }
+
   /** Runs {@code tokens[from … to)} as one step; the last {@code outputs} rows give logits. */
   void step(int[] tokens, int from, int to, int outputs) {
     inputs.clear();
-    sequence.append(inputs, tokens, from, to, outputs, AttentionPolicy.DENSE);
+    boolean single = to == from + 1;
+    sequence.append(inputs, tokens, from, to, outputs, single ? attention : AttentionPolicy.DENSE);
+    if (single) {
+      inputs.setNeurons(0, neurons);
+      inputs.setHead(0, head);
+    }
     executable.run(inputs, cache.storage(), null);
+  }
+
+  /** Where keys and values are. */
+  KvStorage storage() {
+    return cache.storage();
+  }
+
+  /** What the last step, of a single token at {@code position}, cost by counting. */
+  CountedCost counted(int position) {
+    return CountedCost.of(cost(), executable, position);
+  }
+
+  /** Runs {@code tokens[from … to)}; the last row gives the logits that a rule wants. */
+  void step(int[] tokens, int from, int to, HeadRule head) {
+    inputs.clear();
+    sequence.append(inputs, tokens, from, to, 1, AttentionPolicy.DENSE);
+    inputs.setHead(0, head);
+    executable.run(inputs, cache.storage(), null);
+  }
+
+  /** What the head computed for the first output of the last step. */
+  HeadReport.Row head() {
+    return executable.head().row(0);
+  }
+
+  /** Computes the logits that the last step left out. */
+  void completeHead() {
+    executable.completeHead();
   }
 
   /**
@@ -74,16 +122,9 @@ final class ProgramRun implements AutoCloseable {
     }
   }
 
-  /** Bytes of weights and cached keys and values that a token at position {@code length} reads. */
-  long bytesPerToken(int length) {
-    long kv = 0;
-    var spec = program.kv();
-    for (int group = 0; group < spec.groupWindows().size(); group++) {
-      int window = spec.groupWindows().get(group);
-      long visible = window == 0 ? length + 1 : Math.min(length + 1, window);
-      kv += visible * spec.readBytes(group, cache.storage().format());
-    }
-    return executable.weightBytesPerStep() + kv;
+  /** What a token costs by counting. */
+  StepCost cost() {
+    return StepCost.of(executable.weightBytesPerStep(), program, cache.storage().format());
   }
 
   String backendDescription() {

@@ -2,7 +2,6 @@ package dev.jacquard.benchmarks;
 
 import dev.jacquard.architecture.Architectures;
 import dev.jacquard.kernels.CompileOptions;
-import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.modelfile.GgufFile;
 import dev.jacquard.modelfile.ModelFile;
@@ -51,8 +50,9 @@ public class StepBenchmark {
   @Param("vector")
   public String backend;
 
-  @Param("F16")
-  public String kv;
+  /** What decoding leaves out, as {@link CostVariant} reads it. */
+  @Param("dense")
+  public String variant;
 
   @Param("2")
   public int threads;
@@ -67,14 +67,11 @@ public class StepBenchmark {
     Path path = BenchmarkModel.path(model);
     file = GgufFile.open(path);
     Program program = program(file);
-    int vocabulary = program.logits().width();
-    tokens = new int[depth + PREFILL];
-    for (int i = 0; i < tokens.length; i++) {
-      tokens[i] = (int) ((i * 7919L + 17) % vocabulary);
-    }
-    run = open(backend, program, PREFILL);
+    tokens = tokens(depth + PREFILL, program.logits().width());
+    CostVariant left = CostVariant.parse(variant);
+    run = open(backend, program, left, PREFILL);
     run.step(tokens, 0, CHECKED, 1);
-    try (ProgramRun reference = open("reference", program, CHECKED)) {
+    try (ProgramRun reference = open("reference", program, left, CHECKED)) {
       reference.step(tokens, 0, CHECKED, 1);
       Difference.require(path.toString(), run.logits(0), reference.logits(0), NMSE_BOUND);
     }
@@ -82,12 +79,24 @@ public class StepBenchmark {
     fillTo(depth);
   }
 
+  /** Some tokens, the same in every run. */
+  static int[] tokens(int count, int vocabulary) {
+    int[] tokens = new int[count];
+    for (int i = 0; i < count; i++) {
+      tokens[i] = (int) ((i * 7919L + 17) % vocabulary);
+    }
+    return tokens;
+  }
+
   static Program program(ModelFile file) {
     return Architectures.byName(file.metadata().architecture()).orElseThrow().program(file);
   }
 
-  private ProgramRun open(String name, Program program, int rows) {
-    return new ProgramRun(name, threads, program, KvFormat.valueOf(kv), CompileOptions.of(rows, 1));
+  private ProgramRun open(String name, Program program, CostVariant left, int rows) {
+    ProgramRun opened =
+        new ProgramRun(name, threads, program, left.kvFormat(), CompileOptions.of(rows, 1));
+    left.applyTo(opened, file, program);
+    return opened;
   }
 
   private void fillTo(int length) {

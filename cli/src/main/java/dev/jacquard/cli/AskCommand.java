@@ -104,6 +104,7 @@ final class AskCommand implements Callable<Integer> {
       GenerateCommand.Phase decode,
       long bytesPerToken,
       AttentionDocument attention,
+      HeadDocument head,
       Cost cost) {}
 
   private final Terminal terminal;
@@ -189,6 +190,8 @@ final class AskCommand implements Callable<Integer> {
   private boolean json;
 
   @Mixin private final StoreFlags storeFlags = new StoreFlags();
+  @Mixin private final HeadFlag head = new HeadFlag();
+
   @Mixin private final RunFlags run = new RunFlags();
 
   AskCommand(Terminal terminal) {
@@ -339,7 +342,14 @@ final class AskCommand implements Callable<Integer> {
             usedSeed);
     GenerationRequest request =
         new GenerationRequest(
-            Arrays.stream(asked).boxed().toList(), limit, sampling, stops, false, null, 0);
+            Arrays.stream(asked).boxed().toList(),
+            limit,
+            sampling,
+            stops,
+            false,
+            null,
+            0,
+            head.headClass());
     Reply reply = Reply.read(session, request, terminal, "reading the question", !json, id -> "");
     return finish(model, usedSeed, context, Resident.of(model, session), reply);
   }
@@ -366,6 +376,7 @@ final class AskCommand implements Callable<Integer> {
                   GenerateCommand.Phase.of(statistics.decode()),
                   statistics.bytesPerToken(),
                   AttentionDocument.of(statistics.attention()),
+                  HeadDocument.of(statistics.head()),
                   cost)));
     } else {
       terminal.endLine();

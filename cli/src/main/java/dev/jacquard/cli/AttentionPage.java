@@ -1,5 +1,6 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.evaluation.Svg;
 import dev.jacquard.evaluation.attention.AttentionResults;
 import dev.jacquard.evaluation.attention.AttentionResults.GridCell;
 import dev.jacquard.evaluation.attention.AttentionResults.OfLength;
@@ -19,43 +20,37 @@ import java.util.Set;
  * it loads nothing.
  */
 final class AttentionPage {
-  private static final String STYLE =
-      "body{font:14px sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#212529}"
-          + "table{border-collapse:collapse;margin:1em 0}"
-          + "td,th{padding:3px 10px;border-bottom:1px solid #dee2e6;text-align:right}"
-          + "td:first-child,th:first-child{text-align:left}svg{max-width:100%}";
+  private final HtmlPage page;
 
-  private final StringBuilder page = new StringBuilder();
-
-  private AttentionPage() {}
+  private AttentionPage(AttentionResults results) {
+    page = new HtmlPage("Attention: " + results.model());
+  }
 
   /** The whole page. */
   static String of(AttentionResults results) {
-    return new AttentionPage().write(results);
+    return new AttentionPage(results).write(results);
   }
 
   private String write(AttentionResults results) {
-    page.append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n");
-    page.append("<title>Attention: ").append(Svg.escape(results.model())).append("</title>\n");
-    page.append("<style>").append(STYLE).append("</style>\n</head>\n<body>\n");
-    heading(1, "Attention that reads less, on " + results.model());
-    paragraph(
+    page.heading(1, "Attention that reads less, on " + results.model());
+    page.paragraph(
         results.backend()
             + ". All methods are compared with dense attention over the same 8-bit cache; bytes are"
             + " those of layers without a window.");
     if (!results.sketched()) {
-      paragraph("The cache had no sketches: BUDGETED and VERIFIED read everything.");
+      page.paragraph("The cache had no sketches: BUDGETED and VERIFIED read everything.");
     }
     for (OfLength length : results.lengths()) {
       length(length);
     }
     needles(results.tasks());
     tasks(results.tasks());
-    return page.append("</body>\n</html>\n").toString();
+    return page.finish();
   }
 
   private void length(OfLength length) {
-    heading(2, length.tokens() + " tokens, the last " + length.positions() + " decoded one by one");
+    page.heading(
+        2, length.tokens() + " tokens, the last " + length.positions() + " decoded one by one");
     List<List<String>> rows = new ArrayList<>();
     rows.add(
         List.of(
@@ -91,14 +86,14 @@ final class AttentionPage {
               m.violations() + " of " + m.examined(),
               divergence(m)));
     }
-    table(rows);
-    heading(3, "Quality and bytes");
+    page.table(rows);
+    page.heading(3, "Quality and bytes");
     page.append(
         Svg.logarithmic(
             "bytes read, % of dense", "mean KL, nats per token", curves(length.methods()), false));
-    heading(3, "Bound and true error, as shares of the diameter of the values");
+    page.heading(3, "Bound and true error, as shares of the diameter of the values");
     page.append(Svg.logarithmic("bound", "true error", points(length.methods()), true));
-    heading(3, "Sparsity: share of the tokens that holds 99 % of a head's weight");
+    page.heading(3, "Sparsity: share of the tokens that holds 99 % of a head's weight");
     page.append(
         Svg.bars(
             "share of the tokens",
@@ -151,11 +146,11 @@ final class AttentionPage {
     if (grids.isEmpty()) {
       return;
     }
-    heading(2, "Needle grid: the right answer chosen, by depth");
+    page.heading(2, "Needle grid: the right answer chosen, by depth");
     Set<String> methods = new LinkedHashSet<>();
     grids.forEach(t -> t.grid().forEach(cell -> methods.add(cell.method())));
     for (String method : methods) {
-      heading(3, method);
+      page.heading(3, method);
       List<String> rows = new ArrayList<>();
       List<List<Double>> values = new ArrayList<>();
       List<String> columns = new ArrayList<>();
@@ -174,8 +169,8 @@ final class AttentionPage {
     if (tasks.isEmpty()) {
       return;
     }
-    heading(2, "Tasks");
-    paragraph(
+    page.heading(2, "Tasks");
+    page.paragraph(
         "Right answer chosen among those offered, and answered word for word by greedy decoding. A"
             + " task counts if dense attention is at least half way from chance to perfect.");
     List<List<String>> rows = new ArrayList<>();
@@ -196,29 +191,7 @@ final class AttentionPage {
       }
       rows.add(row);
     }
-    table(rows);
-  }
-
-  private void heading(int level, String text) {
-    page.append("<h%d>%s</h%d>\n".formatted(level, Svg.escape(text), level));
-  }
-
-  private void paragraph(String text) {
-    page.append("<p>").append(Svg.escape(text)).append("</p>\n");
-  }
-
-  /** The first row is the head. */
-  private void table(List<List<String>> rows) {
-    page.append("<table>\n");
-    for (int i = 0; i < rows.size(); i++) {
-      String cell = i == 0 ? "th" : "td";
-      page.append("<tr>");
-      for (String text : rows.get(i)) {
-        page.append("<%s>%s</%s>".formatted(cell, Svg.escape(text), cell));
-      }
-      page.append("</tr>\n");
-    }
-    page.append("</table>\n");
+    page.table(rows);
   }
 
   private static String percent(double share) {

@@ -323,18 +323,12 @@ final class EvaluateAttentionCommand implements Callable<Integer> {
   }
 
   private static CodeTask task(String name) {
-    return Arrays.stream(CodeTask.values())
-        .filter(task -> task.label().equalsIgnoreCase(name.strip()))
-        .findFirst()
+    return CodeTask.named(name)
         .orElseThrow(
             () ->
                 new InputException(
                     "there is no task '%s'; there are all, none and %s"
-                        .formatted(
-                            name,
-                            String.join(
-                                ", ",
-                                Arrays.stream(CodeTask.values()).map(CodeTask::label).toList()))));
+                        .formatted(name, CodeTask.names())));
   }
 
   private void write(AttentionResults results) throws IOException {

@@ -57,6 +57,7 @@ final class GenerateCommand implements Callable<Integer> {
       Phase decode,
       long bytesPerToken,
       AttentionDocument attention,
+      HeadDocument head,
       Cost cost) {}
 
   private final Terminal terminal;
@@ -160,11 +161,13 @@ final class GenerateCommand implements Callable<Integer> {
               + " 0 for never (default: 0).")
   private double margin;
 
-  @Option(names = "--stats", description = "Also say what attention read.")
+  @Option(names = "--stats", description = "Also say what attention and the output head read.")
   private boolean stats;
 
   @Option(names = "--json", description = "Print one JSON document instead of the text.")
   private boolean json;
+
+  @Mixin private final HeadFlag head = new HeadFlag();
 
   @Mixin private final RunFlags run = new RunFlags();
 
@@ -185,7 +188,9 @@ final class GenerateCommand implements Callable<Integer> {
     try (Model model = run.open(terminal, 0);
         Session session = model.newSession(run.attention())) {
       List<Integer> ids = promptIds(model.tokenizer(), text);
-      var request = new GenerationRequest(ids, limit, sampling, stops, ignoreEos, null, margin);
+      var request =
+          new GenerationRequest(
+              ids, limit, sampling, stops, ignoreEos, null, margin, head.headClass());
       return generate(model, session, request);
     }
   }
@@ -225,6 +230,7 @@ final class GenerateCommand implements Callable<Integer> {
     GenerationStatistics statistics = reply.finished().statistics();
     Cost cost = Cost.of(statistics.decode(), pricePerHour);
     AttentionDocument attention = AttentionDocument.of(statistics.attention());
+    HeadDocument logits = HeadDocument.of(statistics.head());
     String reason = reply.reason();
     if (json) {
       terminal.println(
@@ -241,6 +247,7 @@ final class GenerateCommand implements Callable<Integer> {
                   Phase.of(statistics.decode()),
                   statistics.bytesPerToken(),
                   attention,
+                  logits,
                   cost)));
     } else {
       terminal.endLine();
@@ -258,6 +265,7 @@ final class GenerateCommand implements Callable<Integer> {
                     reason.replace('_', ' '))));
     if (stats) {
       terminal.note(terminal.dim(attention.text()));
+      terminal.note(terminal.dim(logits.text()));
     }
     return reply.exitCode(terminal);
   }

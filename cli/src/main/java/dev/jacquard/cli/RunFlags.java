@@ -5,6 +5,7 @@ import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.session.Jacquard;
 import dev.jacquard.session.Model;
 import dev.jacquard.session.ModelOptions;
+import java.nio.file.Path;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -66,8 +67,13 @@ final class RunFlags {
     return attention.policy();
   }
 
-  private KvFormat kv() {
-    boolean dense = attention().equals(AttentionPolicy.DENSE);
+  /** The model's file. */
+  Path modelPath() {
+    return model.path();
+  }
+
+  private KvFormat kv(AttentionPolicy policy) {
+    boolean dense = policy.equals(AttentionPolicy.DENSE);
     if (kv == null) {
       return dense ? KvFormat.F16 : KvFormat.Q8;
     }
@@ -75,23 +81,31 @@ final class RunFlags {
       throw new ParameterException(
           command.commandLine(),
           "--attention %s reads parts of keys and values, and --kv %s has none: say --kv q8"
-              .formatted(attention(), kv.name().toLowerCase(Locale.ROOT)));
+              .formatted(policy, kv.name().toLowerCase(Locale.ROOT)));
     }
     return kv;
   }
 
   /** Opens the model with the context that was asked for, or else {@code otherwise}. */
   Model open(Terminal terminal, int otherwise) {
+    return open(terminal, null, otherwise, attention());
+  }
+
+  /**
+   * Opens another model, or null for the one that was named, for a class of attention of its own.
+   */
+  Model open(Terminal terminal, @Nullable Path other, int otherwise, AttentionPolicy policy) {
+    Path file = other == null ? model.path() : other;
     ModelOptions options =
         new ModelOptions(
             backend.name(),
             threads,
             context == 0 ? otherwise : context,
             batchSize,
-            kv(),
+            kv(policy),
             share -> terminal.status("preparing weights " + Terminal.bar(share)));
-    terminal.status("opening " + model.path().getFileName());
-    Model opened = Jacquard.open(model.path(), options);
+    terminal.status("opening " + file.getFileName());
+    Model opened = Jacquard.open(file, options);
     terminal.clearStatus();
     if (terminal.interruption().requested()) {
       opened.close();

@@ -68,8 +68,33 @@ class GenerateCommandTest {
             .matches(
                 "(?s).*\nattention certified:0.2: [0-9.]+ [kM]B/token in 4 steps, [0-9.]+ % of"
                     + " dense; .*\n  certificate: worst .*\n  2 steps done again one class"
-                    + " stricter\n  prompt: .* 100.0 % of dense\n"),
+                    + " stricter\n  prompt: .* 100.0 % of dense\nhead dense .*: [0-9]+ of [0-9]+"
+                    + " logits a token .*\n"),
         outcome.err());
+  }
+
+  @Test
+  void theHeadComputesWhatItIsAskedTo() throws IOException {
+    Outcome dense = generate("-n", "12", "--head", "dense", "--json", "--stats", PROMPT);
+    Outcome certified = generate("-n", "12", "--head", "certified", "--json", "--stats", PROMPT);
+    JsonNode all = new ObjectMapper().readTree(dense.out());
+    JsonNode some = new ObjectMapper().readTree(certified.out());
+    assertEquals(all.get("text").asText(), some.get("text").asText());
+    assertEquals("dense", all.get("head").get("class").asText());
+    assertTrue(all.get("head").get("reason").isNull());
+    assertEquals(1, all.get("head").get("bytes_share").asDouble());
+    JsonNode head = some.get("head");
+    assertEquals("certified", head.get("class").asText());
+    assertEquals(11, head.get("rows").asInt());
+    int vocabulary = head.get("candidates").get("of").asInt();
+    assertEquals(vocabulary, all.get("head").get("candidates").get("mean").asInt());
+    assertTrue(head.get("candidates").get("mean").asDouble() < vocabulary);
+    assertTrue(head.get("candidates").get("p95").asInt() <= vocabulary);
+    assertTrue(head.get("undecided_rows").asInt() <= head.get("dense_rows").asInt());
+    assertTrue(certified.err().contains("\nhead certified: "), certified.err());
+    JsonNode none = new ObjectMapper().readTree(generate("-n", "1", "--json", PROMPT).out());
+    assertTrue(none.get("head").get("candidates").isNull());
+    assertTrue(none.get("head").get("reason").asText().contains("32,768"));
   }
 
   @Test

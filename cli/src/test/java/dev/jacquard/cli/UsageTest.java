@@ -45,6 +45,7 @@ class UsageTest {
           generate x --stop=,                not empty
           generate x --backend gpu,          "auto, vector, reference"
           generate x --kv f8,                F16
+          generate x --head exact,           SIXSIGMA
           generate x --attention certified:2,"above 0 and below 1, not 2.0"
           generate x --attention budgeted:x, "'x' is no number"
           generate x --attention exact,      "certified[:epsilon]"

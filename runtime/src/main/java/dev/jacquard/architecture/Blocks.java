@@ -163,7 +163,7 @@ final class Blocks {
   /** The gated feed-forward branch. */
   void feedForward(Op.Activation activation) {
     int width = sizes.width();
-    int hidden = sizes.hidden();
+    int hidden = sizes.neurons().get(layer);
     ops.add(
         new Op.FeedForward(
             layer,

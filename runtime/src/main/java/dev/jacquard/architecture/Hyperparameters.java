@@ -2,6 +2,9 @@ package dev.jacquard.architecture;
 
 import dev.jacquard.modelfile.ModelFile;
 import dev.jacquard.modelfile.ModelMetadata;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
 
 /**
  * The sizes of a decoder, as its file states them under the keys of its architecture. Everything is
@@ -14,7 +17,7 @@ import dev.jacquard.modelfile.ModelMetadata;
  * @param keySize values of a query or key head
  * @param valueSize values of a value head
  * @param rotated values of a head that turn with the position; even, at most {@code keySize}
- * @param hidden neurons of a feed-forward layer
+ * @param neurons of each feed-forward layer
  * @param vocabulary number of tokens
  * @param epsilon of the RMS norms
  */
@@ -26,7 +29,7 @@ record Hyperparameters(
     int keySize,
     int valueSize,
     int rotated,
-    int hidden,
+    List<Integer> neurons,
     int vocabulary,
     float epsilon) {
   /** More than any model has, and small enough that a product of two fits an {@code int}. */
@@ -58,17 +61,30 @@ record Hyperparameters(
           "even and at most the head size " + keySize,
           String.valueOf(rotated));
     }
+    int layers = size(metadata, prefix + "block_count", file.tensors().size());
     return new Hyperparameters(
         width,
-        size(metadata, prefix + "block_count", file.tensors().size()),
+        layers,
         heads,
         kvHeads,
         keySize,
         valueSize,
         rotated,
-        size(metadata, prefix + "feed_forward_length", Integer.MAX_VALUE),
+        neurons(metadata, prefix + "feed_forward_length", layers),
         vocabulary(metadata, prefix),
         epsilon(metadata, prefix + "attention.layer_norm_rms_epsilon"));
+  }
+
+  /** One number for all layers, or an array with one for each. */
+  private static List<Integer> neurons(ModelMetadata metadata, String key, int layers) {
+    if (!(metadata.get(key).orElse(null) instanceof int[] each)) {
+      return Collections.nCopies(layers, size(metadata, key, Integer.MAX_VALUE));
+    }
+    if (each.length != layers || Arrays.stream(each).anyMatch(n -> n < 1)) {
+      throw metadata.fault(
+          key, "a number above 0 for each of " + layers + " layers", Arrays.toString(each));
+    }
+    return Arrays.stream(each).boxed().toList();
   }
 
   private static int vocabulary(ModelMetadata metadata, String prefix) {

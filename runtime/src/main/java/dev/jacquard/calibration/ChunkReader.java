@@ -10,9 +10,22 @@ import java.util.List;
 
 /**
  * Runs chunks of a text through a model, each by itself at a position of its own, and hands over
- * the queries and keys that the layers compute. Its cache is its own and holds one chunk.
+ * what the layers compute. Its cache is its own and holds one chunk. One thread uses it, that of
+ * the executable.
  */
-final class ChunkReader implements AutoCloseable {
+public final class ChunkReader implements AutoCloseable {
+  /** Told after each op. */
+  @FunctionalInterface
+  public interface Computed {
+    /**
+     * An op has written its slots for some rows of a chunk; {@link Executable#read} has them.
+     *
+     * @param index of the op in the program
+     * @param first index within the chunk of the first row
+     */
+    void after(int index, Op op, int first, int rows);
+  }
+
   /** Receives what a layer computed for some rows of a chunk. */
   @FunctionalInterface
   interface Rows {
@@ -82,9 +95,21 @@ final class ChunkReader implements AutoCloseable {
   }
 
   /**
-   * Computes a chunk whose first token stands at {@code position}, as if nothing stood before it.
+   * A reader that is only told what ops compute.
+   *
+   * @param logits slot of the program's result
+   * @param storage an empty one of the program's layers, closed with this reader
+   * @param maxRows most rows of a step of {@code executable}
    */
-  void read(int[] tokens, int position, Rows rows) {
+  public ChunkReader(Executable executable, Slot logits, KvStorage storage, int maxRows) {
+    this(executable, logits, storage, List.of(), maxRows, maxRows);
+  }
+
+  /**
+   * Computes a chunk whose first token stands at {@code position}, as if nothing stood before it.
+   * No output is wanted of any row.
+   */
+  public void read(int[] tokens, int position, Computed computed) {
     int pages = (tokens.length + KvStorage.PAGE_TOKENS - 1) / KvStorage.PAGE_TOKENS;
     for (int group = 0; group < groups; group++) {
       storage.grow(group, pages);
@@ -93,8 +118,20 @@ final class ChunkReader implements AutoCloseable {
       int end = Math.min(tokens.length, first + inputs.maxRows());
       fill(tokens, position, first, end, false);
       int from = first;
-      executable.run(inputs, storage, (index, op) -> after(index, op, from, end - from, rows));
+      executable.run(inputs, storage, (index, op) -> computed.after(index, op, from, end - from));
     }
+  }
+
+  /** The same, handing over queries and keys. */
+  void read(int[] tokens, int position, Rows rows) {
+    read(
+        tokens,
+        position,
+        (index, op, first, count) -> {
+          if (op instanceof Op.SelectPages) {
+            after(index, first, count, rows);
+          }
+        });
   }
 
   /**
@@ -143,10 +180,7 @@ final class ChunkReader implements AutoCloseable {
     }
   }
 
-  private void after(int index, Op op, int first, int rows, Rows receiver) {
-    if (!(op instanceof Op.SelectPages)) {
-      return;
-    }
+  private void after(int index, int first, int rows, Rows receiver) {
     for (int i = 0; i < sites.size(); i++) {
       CalibrationSite site = sites.get(i);
       if (site.index() == index) {

@@ -1,5 +1,6 @@
 package dev.jacquard.sampling;
 
+import dev.jacquard.kernels.HeadReport;
 import java.util.Objects;
 
 /**
@@ -18,6 +19,9 @@ import java.util.Objects;
 public final class Candidates {
   /** How many are sorted at first where it is not known how many will be wanted. */
   private static final int FIRST_SORTED = 256;
+
+  /** More than sums of so many numbers are off by. */
+  private static final double ROUNDING = 1e-9;
 
   private final long[] keys;
   private int size;
@@ -45,6 +49,22 @@ public final class Candidates {
       keys[id] = key(id, logits[id]);
     }
     size = logits.length;
+    sorted = 0;
+  }
+
+  /**
+   * Starts again with the tokens whose logits an output head computed, in ascending order.
+   *
+   * @throws NonFiniteLogitsException if a logit is NaN or infinite
+   */
+  public void fill(HeadReport.Row row) {
+    size = row.count();
+    for (int i = 0; i < size; i++) {
+      if (!Float.isFinite(row.logit(i))) {
+        throw new NonFiniteLogitsException(row.candidate(i), row.logit(i));
+      }
+      keys[i] = key(row.candidate(i), row.logit(i));
+    }
     sorted = 0;
   }
 
@@ -82,6 +102,12 @@ public final class Candidates {
     size = kept;
   }
 
+  /** Whether these, sorted, are {@code count} that are at most {@code within} below the best. */
+  boolean knows(int count, float within) {
+    return within == Float.POSITIVE_INFINITY
+        || (size == count && logit(size - 1) >= (double) logit(0) - within);
+  }
+
   /** Keeps the fewest best, best first, whose probabilities sum to {@code mass} or more. */
   void keepMass(float mass) {
     double best = bestLogit();
@@ -99,6 +125,55 @@ public final class Candidates {
         size = i + 1;
       }
     }
+  }
+
+  /**
+   * As {@link #keepMass} of the {@code wanted} best tokens, of which the last ones are not known:
+   * those that are more than {@code within} below the best. They are as probable as they can be, or
+   * only those that are here count.
+   *
+   * @param share those less probable than this share of the best are not kept afterwards, so it
+   *     does not matter whether they are kept here; 0 if all are
+   * @return false if it depends on what is not known; nothing is changed then
+   */
+  boolean keepMassOfKnown(float mass, int wanted, float within, float share) {
+    sortTop(size);
+    double best = bestLogit();
+    double least = share == 0 ? Double.NEGATIVE_INFINITY : best + Math.log(share);
+    int known = 0;
+    int lasting = 0;
+    double knownSum = 0;
+    double low = 0;
+    for (int i = 0; i < size; i++) {
+      double weight = Math.exp(logit(i) - best);
+      low += weight;
+      if (logit(i) >= best - within) {
+        known++;
+        knownSum += weight;
+        lasting += logit(i) >= least ? 1 : 0;
+      }
+    }
+    double high = knownSum + (wanted - known) * Math.exp(-within);
+    int fewest = massOfKnown(mass * low * (1 - ROUNDING), known, best);
+    int most = massOfKnown(mass * high * (1 + ROUNDING), known, best);
+    if (Math.min(fewest, lasting) != Math.min(most, lasting)) {
+      return false;
+    }
+    size = fewest;
+    sorted = fewest;
+    return true;
+  }
+
+  /** How many of the {@code known} best sum to {@code mass} or more; all if they do not. */
+  private int massOfKnown(double mass, int known, double best) {
+    double sum = 0;
+    for (int i = 0; i < known; i++) {
+      sum += Math.exp(logit(i) - best);
+      if (sum >= mass) {
+        return i + 1;
+      }
+    }
+    return known;
   }
 
   /** Keeps those at least {@code share} times as probable as the best, in their present order. */

@@ -1,5 +1,6 @@
 package dev.jacquard.sampling;
 
+import dev.jacquard.kernels.HeadReport;
 import java.util.List;
 
 /**
@@ -8,7 +9,11 @@ import java.util.List;
  * a sampler; it allocates nothing after its construction.
  */
 public final class Sampler {
+  /** The token that cannot be chosen from some logits only. */
+  public static final int UNDECIDED = -1;
+
   private final List<SamplingStep> steps;
+  private final float leastShare;
   private final Candidates candidates;
 
   /** One bit a token, all clear between calls: which recent tokens were penalised already. */
@@ -24,6 +29,7 @@ public final class Sampler {
       throw new IllegalArgumentException("a vocabulary has tokens, not " + vocabulary);
     }
     this.steps = SamplingStep.of(settings);
+    this.leastShare = settings.minP();
     this.candidates = new Candidates(vocabulary);
     this.penalised = new long[Math.ceilDiv(vocabulary, Long.SIZE)];
   }
@@ -53,6 +59,50 @@ public final class Sampler {
         }
         case SamplingStep.TopK(int k) -> candidates.keepTop(k);
         case SamplingStep.TopP(float p) -> candidates.keepMass(p);
+        case SamplingStep.MinP(float p) -> candidates.keepRelative(p);
+        case SamplingStep.Temperature(float t) -> temperature = t;
+        case SamplingStep.Draw(long seed) -> {
+          return candidates.draw(CounterRandom.uniform(seed, sequence, position), temperature);
+        }
+        case SamplingStep.Greedy() -> {
+          candidates.keepTop(1);
+          return candidates.id(0);
+        }
+      }
+    }
+    throw new AssertionError("the last step chooses: " + steps);
+  }
+
+  /**
+   * Chooses a token from those whose logits an output head computed: the same as from all logits.
+   *
+   * @param row not all logits; at least those of {@link Wanted}
+   * @param within how far below the best everything wanted is known: at least that of {@link
+   *     Wanted}
+   * @param sequence number of the sequence, for the random numbers
+   * @param position of the token to choose, for the random numbers
+   * @return its id, or {@link #UNDECIDED} if the others could change which tokens are drawn from
+   * @throws NonFiniteLogitsException if a logit is NaN or infinite
+   */
+  public int sample(HeadReport.Row row, float within, long sequence, long position) {
+    candidates.fill(row);
+    float temperature = 1;
+    int wanted = 0;
+    for (int i = 0; i < steps.size(); i++) {
+      switch (steps.get(i)) {
+        case SamplingStep.RepeatPenalty penalty ->
+            throw new IllegalStateException(penalty + " changes any logit");
+        case SamplingStep.TopK(int k) -> {
+          candidates.keepTop(k);
+          wanted = candidates.knows(k, within) ? 0 : k;
+        }
+        case SamplingStep.TopP(float p) -> {
+          if (wanted == 0) {
+            candidates.keepMass(p);
+          } else if (!candidates.keepMassOfKnown(p, wanted, within, leastShare)) {
+            return UNDECIDED;
+          }
+        }
         case SamplingStep.MinP(float p) -> candidates.keepRelative(p);
         case SamplingStep.Temperature(float t) -> temperature = t;
         case SamplingStep.Draw(long seed) -> {

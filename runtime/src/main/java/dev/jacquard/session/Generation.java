@@ -2,6 +2,8 @@ package dev.jacquard.session;
 
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Exactness;
+import dev.jacquard.kernels.HeadReport;
+import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.sampling.Sampler;
 import dev.jacquard.session.GenerationStatistics.Phase;
 import dev.jacquard.tokenizer.StreamingDetokenizer;
@@ -22,9 +24,12 @@ final class Generation extends Job {
    */
   private static final long RANDOM_SEQUENCE = 0;
 
+  private static final float[] NO_LOGITS = {};
+
   private final GenerationRequest request;
   private final Model model;
   private final Sampler sampler;
+  private final HeadChoice head;
   private final StreamingDetokenizer detokenizer;
   private final StopStrings stops;
   private final GenerationStream stream;
@@ -38,6 +43,7 @@ final class Generation extends Job {
   private long decodeBytes;
   private final AttentionTally prefillAttention = new AttentionTally();
   private final AttentionTally decodeAttention = new AttentionTally();
+  private final HeadTally decodeHead = new HeadTally();
 
   /** Whether the row in hand is computed again, one class stricter. */
   private boolean redoing;
@@ -49,6 +55,7 @@ final class Generation extends Job {
     this.request = request;
     this.model = model;
     sampler = new Sampler(request.sampling(), model.vocabulary());
+    head = HeadChoice.of(request.head(), request.sampling(), request.margin(), model.program());
     detokenizer = StreamingDetokenizer.ofContinuation(model.tokenizer());
     stops = new StopStrings(request.stopStrings());
     stream = new GenerationStream(this::cancel, model.engine()::wake);
@@ -70,6 +77,11 @@ final class Generation extends Job {
   @Override
   AttentionPolicy policy() {
     return redoing ? ownPolicy().stricter() : ownPolicy();
+  }
+
+  @Override
+  HeadRule headRule() {
+    return head.rule();
   }
 
   private AttentionPolicy ownPolicy() {
@@ -105,11 +117,12 @@ final class Generation extends Job {
     }
     FinishReason reason = null;
     if (outputs() > 0 && !prefill && isUnclear(logits, first)) {
+      count(logits.head(first), false);
       redo();
     } else if (outputs() > 0) {
       decoded += prefill ? 0 : 1;
       redoing = false;
-      reason = accept(sample(logits.read(first)));
+      reason = accept(sample(logits, first, prefill));
     } else if (pending() == 0) {
       reason = limitReached();
     }
@@ -131,7 +144,10 @@ final class Generation extends Job {
     }
     float best = Float.NEGATIVE_INFINITY;
     float second = Float.NEGATIVE_INFINITY;
-    for (float logit : logits.read(output)) {
+    HeadReport.Row row = logits.head(output);
+    float[] all = row.dense() ? logits.read(output) : NO_LOGITS;
+    for (int i = 0; i < row.count(); i++) {
+      float logit = row.dense() ? all[i] : row.logit(i);
       if (logit > best) {
         second = best;
         best = logit;
@@ -149,9 +165,30 @@ final class Generation extends Job {
     sequence().forget(sequence().length() - 1);
   }
 
-  private int sample(float[] logits) {
+  private int sample(StepLogits logits, int output, boolean prefill) {
     int position = sequence().length();
-    return sampler.sample(logits, sequence().tokens(), position, RANDOM_SEQUENCE, position);
+    HeadReport.Row row = logits.head(output);
+    boolean undecided = false;
+    int token = Sampler.UNDECIDED;
+    if (!row.dense()) {
+      token = sampler.sample(row, head.within(), RANDOM_SEQUENCE, position);
+      undecided = token == Sampler.UNDECIDED;
+      if (undecided) {
+        logits.complete();
+      }
+    }
+    if (token == Sampler.UNDECIDED) {
+      float[] all = logits.read(output);
+      token = sampler.sample(all, sequence().tokens(), position, RANDOM_SEQUENCE, position);
+    }
+    if (!prefill) {
+      count(row, undecided);
+    }
+    return token;
+  }
+
+  private void count(HeadReport.Row row, boolean undecided) {
+    decodeBytes -= decodeHead.add(row, undecided);
   }
 
   private @Nullable FinishReason accept(int token) {
@@ -187,6 +224,7 @@ final class Generation extends Job {
         new Phase(decoded, decodeNanos * 1e-9),
         decoded == 0 ? 0 : decodeBytes / decoded,
         new AttentionStatistics(
-            ownPolicy().toString(), prefillAttention.reading(), decodeAttention.reading(), redone));
+            ownPolicy().toString(), prefillAttention.reading(), decodeAttention.reading(), redone),
+        decodeHead.statistics(head, model.vocabulary()));
   }
 }

@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param attention how closely cached tokens are read; null for the policy of the session
  * @param margin where the best two logits of a decoded token differ by less, its step is done
  *     again, once, one class stricter ({@link AttentionPolicy#stricter}); 0 for never
+ * @param head which logits are computed; null for {@link HeadClass#CERTIFIED} where it pays. With
+ *     CERTIFIED and DENSE the tokens are the same
  */
 public record GenerationRequest(
     List<Integer> prompt,
@@ -25,7 +27,8 @@ public record GenerationRequest(
     List<String> stopStrings,
     boolean ignoreEos,
     @Nullable AttentionPolicy attention,
-    double margin) {
+    double margin,
+    @Nullable HeadClass head) {
   /** Checks and copies. */
   public GenerationRequest {
     prompt = List.copyOf(prompt);
@@ -57,42 +60,49 @@ public record GenerationRequest(
         List.of(),
         false,
         null,
-        0);
+        0,
+        null);
   }
 
   /** The same with another limit. */
   public GenerationRequest withMaxTokens(int limit) {
     return new GenerationRequest(
-        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin);
+        prompt, limit, sampling, stopStrings, ignoreEos, attention, margin, head);
   }
 
   /** The same with other sampling. */
   public GenerationRequest withSampling(SamplingSettings settings) {
     return new GenerationRequest(
-        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin);
+        prompt, maxTokens, settings, stopStrings, ignoreEos, attention, margin, head);
   }
 
   /** The same with other stop strings. */
   public GenerationRequest withStopStrings(String... stops) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin);
+        prompt, maxTokens, sampling, List.of(stops), ignoreEos, attention, margin, head);
   }
 
   /** The same, going on after end-of-generation tokens. */
   public GenerationRequest withIgnoreEos(boolean ignore) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin);
+        prompt, maxTokens, sampling, stopStrings, ignore, attention, margin, head);
   }
 
   /** The same with another policy; null for the session's. */
   public GenerationRequest withAttention(@Nullable AttentionPolicy policy) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignoreEos, policy, margin);
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, policy, margin, head);
   }
 
   /** The same with another margin. */
   public GenerationRequest withMargin(double logits) {
     return new GenerationRequest(
-        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, logits);
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, logits, head);
+  }
+
+  /** The same with another class of output head; null for what pays. */
+  public GenerationRequest withHead(@Nullable HeadClass other) {
+    return new GenerationRequest(
+        prompt, maxTokens, sampling, stopStrings, ignoreEos, attention, margin, other);
   }
 }

@@ -9,12 +9,17 @@ package dev.jacquard.session;
  * @param decode tokens that were generated after the first, an end-of-generation token included,
  *     and the time that took
  * @param bytesPerToken bytes of weights and cached keys and values that a decoded token reads when
- *     it is computed alone, mean; 0 if none was decoded. What attention leaves out is not counted,
- *     steps that were done again are counted again
+ *     it is computed alone, mean; 0 if none was decoded. What attention and head leave out is not
+ *     counted, steps that were done again are counted again
  * @param attention what attention read
+ * @param head what the output head computed for the decoded tokens
  */
 public record GenerationStatistics(
-    Phase prefill, Phase decode, long bytesPerToken, AttentionStatistics attention) {
+    Phase prefill,
+    Phase decode,
+    long bytesPerToken,
+    AttentionStatistics attention,
+    HeadStatistics head) {
   /**
    * A phase.
    *

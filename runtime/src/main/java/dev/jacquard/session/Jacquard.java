@@ -124,7 +124,7 @@ public final class Jacquard {
     Engine engine =
         new Engine(file, executable, cache, sketching, program.logits(), batchSize, maxOutputs);
     resources.add(engine::close);
-    StepCost cost = StepCost.of(executable.weightBytesPerStep(), program.kv(), options.kvFormat());
+    StepCost cost = StepCost.of(executable.weightBytesPerStep(), program, options.kvFormat());
     LOGGER.log(
         Level.DEBUG,
         "{0}: {1} on {2}, context {3}",

@@ -3,6 +3,7 @@ package dev.jacquard.session;
 import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.StepInputs;
 import org.jspecify.annotations.Nullable;
 
@@ -51,6 +52,11 @@ abstract sealed class Job permits Generation, Evaluation {
   /** How closely the rows of its next step read. */
   abstract AttentionPolicy policy();
 
+  /** Which logits of its output rows are computed. */
+  HeadRule headRule() {
+    return HeadRule.DENSE;
+  }
+
   /** Whether its next steps read sketches of keys, if there are any. */
   final boolean readsSketches() {
     return switch (policy().exactness(sequence().length())) {
@@ -93,6 +99,7 @@ abstract sealed class Job permits Generation, Evaluation {
     rows = to - from;
     outputs = Math.max(0, wanted);
     sequence.append(inputs, to, outputs, policy());
+    inputs.setHead(inputs.sequences() - 1, headRule());
     return true;
   }
 

@@ -240,6 +240,14 @@ public final class Model implements AutoCloseable {
     return engine;
   }
 
+  /**
+   * Bytes of weights, keys and values that a token at {@code position} reads when it is computed
+   * alone and nothing is left out.
+   */
+  public long bytesPerToken(int position) {
+    return stepCost.bytesAt(position);
+  }
+
   StepCost stepCost() {
     return stepCost;
   }

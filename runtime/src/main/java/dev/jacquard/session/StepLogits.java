@@ -2,6 +2,7 @@ package dev.jacquard.session;
 
 import dev.jacquard.kernels.AttentionReport;
 import dev.jacquard.kernels.Executable;
+import dev.jacquard.kernels.HeadReport;
 import dev.jacquard.kernels.Slot;
 
 /** What the step that has just run brought; engine thread. */
@@ -20,6 +21,16 @@ final class StepLogits {
   float[] read(int output) {
     read(output, row);
     return row;
+  }
+
+  /** What the head computed for output row {@code output}. */
+  HeadReport.Row head(int output) {
+    return executable.head().row(output);
+  }
+
+  /** Computes the logits that the rules of the step left out. */
+  void complete() {
+    executable.completeHead();
   }
 
   /** What attention read for row {@code row} of the step. */

@@ -4,8 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.jacquard.kernels.HeadReport;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -191,5 +194,118 @@ class SamplerTest {
             () -> sampler.sample(new float[] {0, 1}, NONE, 0, 0, 0));
     assertEquals("2 logits for a vocabulary of 3", e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> new Sampler(SamplingSettings.DEFAULT, 0));
+  }
+
+  /** Few probable tokens or many, a long tail, ties. */
+  private static float[] logits(int vocabulary, Random random) {
+    float[] logits = new float[vocabulary];
+    double spread = 0.5 + 4 * random.nextDouble();
+    boolean rounded = random.nextInt(3) == 0;
+    for (int i = 0; i < vocabulary; i++) {
+      double x = random.nextGaussian() * spread;
+      logits[i] = (float) (rounded ? Math.rint(2 * x) / 2 : x);
+    }
+    if (random.nextBoolean()) {
+      logits[random.nextInt(vocabulary)] += 8;
+    }
+    return logits;
+  }
+
+  /** Computes at least what is wanted, as a head may: a few more, anywhere. */
+  private static HeadReport.Row row(float[] logits, Wanted wanted, Random random) {
+    float[] sorted = logits.clone();
+    Arrays.sort(sorted);
+    int n = logits.length;
+    double largest = sorted[n - 1];
+    float least = sorted[n - Math.min(n, wanted.best())];
+    int extra = random.nextInt(40);
+    int[] ids = new int[n];
+    float[] values = new float[n];
+    int size = 0;
+    for (int id = 0; id < n; id++) {
+      boolean promised = logits[id] >= least && logits[id] >= largest - wanted.within();
+      if (promised || random.nextInt(n) < extra) {
+        ids[size] = id;
+        values[size++] = logits[id];
+      }
+    }
+    HeadReport.Row row = new HeadReport(1, n).row(0);
+    row.setCandidates(ids, values, size, 1, 2);
+    return row;
+  }
+
+  @Test
+  void candidatesGiveTheTokenThatAllLogitsGive() {
+    Random random = new Random(5);
+    float[] temperatures = {0, 0.3f, 0.8f, 1, 2};
+    int[] topKs = {0, 1, 2, 10, 40};
+    float[] topPs = {1, 0.99f, 0.95f, 0.7f, 0};
+    float[] minPs = {0, 0.001f, 0.05f, 0.5f, 1};
+    int chosen = 0;
+    int undecided = 0;
+    for (int round = 0; round < 40_000; round++) {
+      SamplingSettings settings =
+          new SamplingSettings(
+              temperatures[random.nextInt(5)],
+              topKs[random.nextInt(5)],
+              topPs[random.nextInt(5)],
+              minPs[random.nextInt(5)],
+              1,
+              64,
+              random.nextLong());
+      float[] logits = logits(200, random);
+      double margin = random.nextInt(4) == 0 ? random.nextDouble() : 0;
+      Optional<Wanted> wanted = Wanted.of(settings).map(w -> w.withMargin(margin));
+      if (wanted.isEmpty()) {
+        continue;
+      }
+      Sampler sampler = new Sampler(settings, logits.length);
+      HeadReport.Row row = row(logits, wanted.get(), random);
+      int token = sampler.sample(row, wanted.get().within(), 0, round);
+      if (token == Sampler.UNDECIDED) {
+        undecided++;
+      } else {
+        chosen++;
+        assertEquals(
+            sampler.sample(logits, NONE, 0, 0, round), token, settings + ", round " + round);
+      }
+    }
+    assertTrue(chosen > 20_000, chosen + " chosen");
+    assertTrue(undecided > 100 && undecided < chosen / 2, undecided + " undecided");
+  }
+
+  @Test
+  void whatIsWantedFollowsFromTheSettings() {
+    assertEquals(Optional.of(new Wanted(1, Float.POSITIVE_INFINITY)), greedy());
+    assertEquals(Optional.empty(), Wanted.of(greedyWithPenalty(1.1f, 8)));
+    assertEquals(Optional.empty(), Wanted.of(settings(1, 0, 1, 0)));
+    assertEquals(Optional.empty(), Wanted.of(settings(1, 0, 0.9f, 0.05f)));
+    Wanted defaults = Wanted.of(SamplingSettings.DEFAULT).orElseThrow();
+    assertEquals(40, defaults.best());
+    assertEquals(-Math.log(0.05), defaults.within(), 1e-6);
+    assertTrue(defaults.within() > -Math.log(0.05f));
+    assertEquals(Integer.MAX_VALUE, Wanted.of(settings(1, 0, 1, 0.1f)).orElseThrow().best());
+    Wanted second = greedy().orElseThrow().withMargin(0.5);
+    assertEquals(2, second.best());
+    assertTrue(second.within() > 0.5);
+    assertEquals(defaults, defaults.withMargin(0));
+    assertEquals(4, defaults.withMargin(4).within(), 1e-6);
+  }
+
+  private static Optional<Wanted> greedy() {
+    return Wanted.of(SamplingSettings.GREEDY);
+  }
+
+  @Test
+  void candidatesThatAreNoNumbersAreRefused() {
+    HeadReport.Row row = new HeadReport(1, 9).row(0);
+    row.setCandidates(new int[] {4, 7}, new float[] {1, Float.NaN}, 2, 1, 2);
+    Sampler sampler = new Sampler(SamplingSettings.GREEDY, 9);
+    assertThrows(
+        NonFiniteLogitsException.class, () -> sampler.sample(row, Float.POSITIVE_INFINITY, 0, 0));
+    Sampler penalising = new Sampler(greedyWithPenalty(1.1f, 8), 9);
+    row.setCandidates(new int[] {4, 7}, new float[] {1, 2}, 2, 1, 2);
+    assertThrows(
+        IllegalStateException.class, () -> penalising.sample(row, Float.POSITIVE_INFINITY, 0, 0));
   }
 }

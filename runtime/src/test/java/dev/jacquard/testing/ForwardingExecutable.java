@@ -56,6 +56,11 @@ public abstract class ForwardingExecutable implements Executable {
   }
 
   @Override
+  public void completeHead() {
+    executable.completeHead();
+  }
+
+  @Override
   public long weightBytesPerStep() {
     return executable.weightBytesPerStep();
   }

@@ -51,6 +51,13 @@ public interface Executable extends AutoCloseable {
   /** Which logits the head computed in the last step, by output row. */
   HeadReport head();
 
+  /**
+   * Computes the logits that rules left out in the last step, as if its outputs had been {@link
+   * HeadRule#DENSE}; what was read before stays counted. Nothing may have been written to a slot
+   * since.
+   */
+  void completeHead();
+
   /** Bytes of weights that a step of one row with one output reads if nothing is left out. */
   long weightBytesPerStep();
 

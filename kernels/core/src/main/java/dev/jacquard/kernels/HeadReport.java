@@ -28,6 +28,7 @@ public final class HeadReport {
   public static final class Row {
     private final int vocabulary;
     private int[] candidates = new int[0];
+    private float[] logits = new float[0];
     private int count;
     private boolean dense;
     private long bytes;
@@ -39,24 +40,38 @@ public final class HeadReport {
 
     /** All logits are computed. */
     public void setDense(long bytesRead) {
+      setDense(bytesRead, bytesRead);
+    }
+
+    /**
+     * All logits are computed, after some had been read in vain.
+     *
+     * @param bytesRead bytes of the matrix that were read
+     * @param allBytes bytes that DENSE reads
+     */
+    public void setDense(long bytesRead, long allBytes) {
       dense = true;
       count = vocabulary;
       bytes = bytesRead;
-      bytesDense = bytesRead;
+      bytesDense = allBytes;
     }
 
     /**
      * Only some logits are computed: the others are {@link Float#NEGATIVE_INFINITY} in the slot.
      *
      * @param ids the first {@code size} are the tokens whose logits are computed, ascending; copied
+     * @param values their logits; copied
      * @param bytesRead bytes of the matrix that were read
      * @param allBytes bytes that DENSE reads
      */
-    public void setCandidates(int[] ids, int size, long bytesRead, long allBytes) {
+    public void setCandidates(int[] ids, float[] values, int size, long bytesRead, long allBytes) {
       if (candidates.length < size) {
-        candidates = new int[Math.min(vocabulary, Math.max(size, 2 * candidates.length))];
+        int room = Math.min(vocabulary, Math.max(size, 2 * candidates.length));
+        candidates = new int[room];
+        logits = new float[room];
       }
       System.arraycopy(ids, 0, candidates, 0, size);
+      System.arraycopy(values, 0, logits, 0, size);
       count = size;
       dense = false;
       bytes = bytesRead;
@@ -78,7 +93,15 @@ public final class HeadReport {
       return dense ? i : candidates[i];
     }
 
-    /** Bytes of the matrix that were read. */
+    /** The logit of the i-th candidate; only where not all are computed. */
+    public float logit(int i) {
+      if (dense) {
+        throw new IllegalStateException("all logits are in their slot");
+      }
+      return logits[i];
+    }
+
+    /** Bytes of the matrix that were read; more than all if a first look was in vain. */
     public long bytes() {
       return bytes;
     }

@@ -16,11 +16,21 @@ public sealed interface HeadRule {
    * the norms of what a coarse plane of the matrix leaves out.
    *
    * @param best how many of the largest, at least 1; of equal ones the lower id is the larger
+   * @param within of these only those are promised that are at most so much below the largest;
+   *     infinite for all
    */
-  record Certified(int best) implements HeadRule {
+  record Certified(int best, float within) implements HeadRule {
     /** Checks. */
     public Certified {
       requireSome(best);
+      if (!(within >= 0)) {
+        throw new IllegalArgumentException("a distance is at least 0, not " + within);
+      }
+    }
+
+    /** The {@code best} largest, however far they are apart. */
+    public Certified(int best) {
+      this(best, Float.POSITIVE_INFINITY);
     }
   }
 

@@ -154,21 +154,15 @@ public final class AttentionTasks {
     for (int token : prompt.question()) {
       step(sequence, token, method, logits);
     }
-    int right = prompt.firstTokens()[0];
-    boolean choice = true;
-    for (int token : prompt.firstTokens()) {
-      choice &= token == right || logits[token] < logits[right];
-    }
-    int[] answer = prompt.answer();
-    for (int i = 0; i < answer.length; i++) {
-      if (LogitComparison.best(logits)[0] != answer[i]) {
-        return new Answer(choice, false);
-      }
-      if (i < answer.length - 1) {
-        step(sequence, answer[i], method, logits);
-      }
-    }
-    return new Answer(choice, true);
+    boolean choice = prompt.chosen(logits);
+    return new Answer(
+        choice,
+        prompt.answered(
+            logits,
+            token -> {
+              step(sequence, token, method, logits);
+              return logits;
+            }));
   }
 
   private void step(KvSequence sequence, int token, AttentionMethod method, float[] logits) {

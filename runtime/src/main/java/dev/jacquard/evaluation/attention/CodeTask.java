@@ -1,12 +1,15 @@
 package dev.jacquard.evaluation.attention;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Questions whose answers stand somewhere in a long text: the tasks of RULER (Hsieh et al. 2024,
@@ -66,6 +69,18 @@ public enum CodeTask {
   /** Its name in results, as {@code last-assignment}. */
   public String label() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  /** The task of a name, in any case. */
+  public static Optional<CodeTask> named(String name) {
+    return Arrays.stream(values())
+        .filter(task -> task.label().equalsIgnoreCase(name.strip()))
+        .findFirst();
+  }
+
+  /** The names of all tasks, with commas. */
+  public static String names() {
+    return Arrays.stream(values()).map(CodeTask::label).collect(Collectors.joining(", "));
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.jacquard.tokenizer.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntFunction;
 
 /**
  * A question in tokens.
@@ -56,6 +57,36 @@ record TaskPrompt(int[] context, int[] question, int[] answer, int[] firstTokens
         asked,
         answer,
         firstTokens);
+  }
+
+  /** Whether the right answer is the most probable of those offered, after the question. */
+  boolean chosen(float[] logits) {
+    int right = firstTokens[0];
+    for (int token : firstTokens) {
+      if (token != right && logits[token] >= logits[right]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Whether each token of the answer is the best after those before it.
+   *
+   * @param first logits after the question
+   * @param decode reads a token and returns the logits after it
+   */
+  boolean answered(float[] first, IntFunction<float[]> decode) {
+    float[] logits = first;
+    for (int i = 0; i < answer.length; i++) {
+      if (LogitComparison.best(logits)[0] != answer[i]) {
+        return false;
+      }
+      if (i < answer.length - 1) {
+        logits = decode.apply(answer[i]);
+      }
+    }
+    return true;
   }
 
   /** Tokens that all answers begin with; behind them each goes on with another one. */

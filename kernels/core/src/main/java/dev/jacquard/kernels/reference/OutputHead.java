@@ -15,12 +15,14 @@ final class OutputHead {
   private final Product product;
   private final HeadReport report;
   private final int[] ids;
+  private final float[] kept;
 
   OutputHead(Program program, CompileOptions options, Product product) {
     this.product = product;
     int vocabulary = program.logits().width();
     report = new HeadReport(options.maxOutputs(), vocabulary);
     ids = new int[vocabulary];
+    kept = new float[vocabulary];
   }
 
   HeadReport report() {
@@ -36,23 +38,38 @@ final class OutputHead {
       long bytes = Product.bytes(op.output());
       switch (inputs.head(inputs.sequence(inputs.outputRow(i)))) {
         case HeadRule.Dense _ -> row.setDense(bytes);
-        case HeadRule.Certified(int best) ->
-            keep(best, out, i * vocabulary, vocabulary, row, bytes);
+        case HeadRule.Certified(int best, float within) ->
+            keep(best, within, out, i * vocabulary, vocabulary, row, bytes);
         case HeadRule.Estimated(int best, float _) ->
-            keep(best, out, i * vocabulary, vocabulary, row, bytes);
+            keep(best, Float.POSITIVE_INFINITY, out, i * vocabulary, vocabulary, row, bytes);
       }
     }
   }
 
-  /** Keeps the {@code best} largest and forgets the others. */
-  private void keep(int best, float[] logits, int from, int n, HeadReport.Row row, long bytes) {
-    if (best >= n) {
+  /** Computes again what was forgotten of the {@code outputs} rows of the last step. */
+  void complete(Op.Head op, int outputs, float[] in, float[] out) {
+    product.multiply(in, outputs, op.output(), out);
+    long bytes = Product.bytes(op.output());
+    for (int i = 0; i < outputs; i++) {
+      HeadReport.Row row = report.row(i);
+      row.setDense(row.dense() ? row.bytes() : row.bytes() + bytes, bytes);
+    }
+  }
+
+  /**
+   * Keeps the {@code best} largest, as far as they are {@code within} the largest, and forgets the
+   * others. Where the largest is no finite number, all are kept.
+   */
+  private void keep(
+      int best, float within, float[] logits, int from, int n, HeadReport.Row row, long bytes) {
+    float[] sorted = Arrays.copyOfRange(logits, from, from + n);
+    Arrays.sort(sorted);
+    if (best >= n || !Float.isFinite(sorted[n - 1])) {
       row.setDense(bytes);
       return;
     }
-    float[] sorted = Arrays.copyOfRange(logits, from, from + n);
-    Arrays.sort(sorted);
     float least = sorted[n - best];
+    double farthest = (double) sorted[n - 1] - within;
     int equal = best; // of logits like the least, so many are kept, from the lowest id
     for (int i = n - 1; i >= 0 && sorted[i] > least; i--) {
       equal--;
@@ -60,12 +77,13 @@ final class OutputHead {
     int size = 0;
     for (int id = 0; id < n; id++) {
       float logit = logits[from + id];
-      if (logit > least || (logit == least && equal-- > 0)) {
+      if (logit >= farthest && (logit > least || (logit == least && equal-- > 0))) {
+        kept[size] = logit;
         ids[size++] = id;
       } else {
         logits[from + id] = Float.NEGATIVE_INFINITY;
       }
     }
-    row.setCandidates(ids, size, bytes, bytes);
+    row.setCandidates(ids, kept, size, bytes, bytes);
   }
 }

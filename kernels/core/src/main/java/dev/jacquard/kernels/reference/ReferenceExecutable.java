@@ -41,6 +41,7 @@ final class ReferenceExecutable implements Executable {
   private final ScalarAttention attention;
   private final Map<PageList, PageSelection> selections = new HashMap<>();
   private final AttentionReport report;
+  private int outputs;
   private boolean closed;
 
   ReferenceExecutable(Program program, CompileOptions options, WorkerPool pool) {
@@ -95,6 +96,7 @@ final class ReferenceExecutable implements Executable {
   public void run(StepInputs inputs, KvStorage kv, @Nullable Observer observer) {
     ReferenceKvStorage storage = check(inputs, kv);
     report.clear(inputs.rows());
+    outputs = inputs.outputs();
     feedForward.report().clear(inputs.rows());
     try {
       List<Op> ops = program.ops();
@@ -306,6 +308,15 @@ final class ReferenceExecutable implements Executable {
   @Override
   public HeadReport head() {
     return head.report();
+  }
+
+  @Override
+  public void completeHead() {
+    for (Op op : program.ops()) {
+      if (op instanceof Op.Head o) {
+        head.complete(o, outputs, array(o.in()), array(o.out()));
+      }
+    }
   }
 
   @Override

@@ -31,6 +31,7 @@ final class PackedMatrices implements AutoCloseable {
   private final Runnable release;
 
   private final Map<String, PackedMatrix> byName;
+  private final Map<String, CoarsePlane> planes = new HashMap<>();
   private boolean closed;
 
   private PackedMatrices(
@@ -43,6 +44,9 @@ final class PackedMatrices implements AutoCloseable {
       Weight weight = entry.weight();
       MemorySegment tiles = region.asSlice(entry.offset(), entry.bytes());
       PackedMatrix packed = entry.layout().view(weight.rows(), weight.columns(), tiles);
+      if (packed instanceof Q8_0PlanesMatrix matrix) {
+        planes.put(weight.name(), new NibblePlane(matrix));
+      }
       WarmUp.Kernel kernel = warmUp.kernel(entry.layout(), weight.tensor().format());
       views.put(weight.name(), new WarmingMatrix(packed, weight.tensor(), kernel));
     }
@@ -64,15 +68,25 @@ final class PackedMatrices implements AutoCloseable {
     };
   }
 
+  /** The layout that an output head of {@code format} is packed in. */
+  static PackedLayout headLayoutFor(ElementFormat format) {
+    return format.name().equals("Q8_0") ? Q8_0PlanesMatrix.LAYOUT : layoutFor(format);
+  }
+
   /**
    * Packs every matrix, once per name, or maps the file that an earlier call wrote. Meanwhile their
    * kernels begin to warm up.
    *
+   * @param heads those of the weights that are output heads
    * @param options names the file and is told the progress
    * @param pool its threads pack
    */
-  static PackedMatrices pack(Collection<Weight> weights, CompileOptions options, WorkerPool pool) {
-    PackingPlan plan = PackingPlan.of(weights);
+  static PackedMatrices pack(
+      Collection<Weight> weights,
+      Collection<Weight> heads,
+      CompileOptions options,
+      WorkerPool pool) {
+    PackingPlan plan = PackingPlan.of(weights, heads);
     WarmUp warmUp = new WarmUp(plan.bytes());
     for (PackingPlan.Entry entry : plan.entries()) {
       warmUp.kernel(entry.layout(), entry.weight().tensor().format());
@@ -126,6 +140,11 @@ final class PackedMatrices implements AutoCloseable {
       throw new IllegalArgumentException(weight + " was not packed");
     }
     return matrix;
+  }
+
+  /** What of a weight can be read in place of all of it, or null. */
+  @Nullable CoarsePlane plane(Weight weight) {
+    return planes.get(weight.name());
   }
 
   /**

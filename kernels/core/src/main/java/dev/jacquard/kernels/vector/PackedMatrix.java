@@ -56,9 +56,14 @@ abstract class PackedMatrix {
     return (rows + TILE - 1) / TILE;
   }
 
-  /** Bytes stored, which are also the bytes read for one row of activations. */
+  /** Bytes stored. */
   final long bytes() {
     return data.byteSize();
+  }
+
+  /** Bytes read for one row of activations. */
+  long bytesRead() {
+    return bytes();
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.jacquard.kernels.vector;
 
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.tensor.ElementFormat;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -11,6 +12,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Which matrices are packed, how, and where each of them stands in one region of memory or file.
@@ -50,14 +52,24 @@ record PackingPlan(List<Entry> entries, long bytes) {
     }
   }
 
-  /** A plan for every weight, once per name, in the given order. */
+  /** A plan for every weight, once per name, in the given order; none is an output head. */
   static PackingPlan of(Collection<Weight> weights) {
+    return of(weights, List.of());
+  }
+
+  /** The same where {@code heads} are output heads. */
+  static PackingPlan of(Collection<Weight> weights, Collection<Weight> heads) {
+    Set<String> headNames = heads.stream().map(Weight::name).collect(Collectors.toSet());
     List<Entry> entries = new ArrayList<>();
     Set<String> names = new HashSet<>();
     long end = 0;
     for (Weight weight : weights) {
       if (names.add(weight.name())) {
-        PackedLayout layout = PackedMatrices.layoutFor(weight.tensor().format());
+        ElementFormat format = weight.tensor().format();
+        PackedLayout layout =
+            headNames.contains(weight.name())
+                ? PackedMatrices.headLayoutFor(format)
+                : PackedMatrices.layoutFor(format);
         Entry entry = new Entry(weight, layout, end);
         entries.add(entry);
         end += (entry.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;

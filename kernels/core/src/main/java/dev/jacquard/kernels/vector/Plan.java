@@ -46,6 +46,7 @@ final class Plan {
   private final Selections choosing;
   private final ListAttention.Workspace lists;
   private final BlockAttention.Workspace blockLists = new BlockAttention.Workspace();
+  private final List<HeadStage> heads = new ArrayList<>();
   private final Stage[] fused;
   private final Stage[][] byOp;
   private final long weightBytesPerStep;
@@ -95,6 +96,11 @@ final class Plan {
   /** Op {@code index} alone. */
   Stage[] stagesOf(int index) {
     return byOp[index];
+  }
+
+  /** The stages of output heads. */
+  List<HeadStage> heads() {
+    return heads;
   }
 
   /** The buffer of a slot. */
@@ -300,17 +306,19 @@ final class Plan {
 
   private void head(Op.Head op, List<Part> parts) {
     Domain domain = op.in().domain();
+    Weight weight = op.output().weight();
     parts.add(prepare(of(op.in()), op.in().width(), domain));
-    parts.add(
-        new Part.Whole(new MatMulStage(domain, x, List.of(product(op.output(), of(op.out()))))));
-    long bytes = bytesRead(op.output());
-    parts.add(
-        new Part.Whole(
-            step -> {
-              for (int i = 0; i < step.rows(domain); i++) {
-                head.row(i).setDense(bytes);
-              }
-            }));
+    HeadStage stage =
+        new HeadStage(
+            domain,
+            x,
+            product(op.output(), of(op.out())),
+            matrices.plane(weight),
+            new GatheredRows(weight.tensor(), step.pool().threads()),
+            bytesRead(op.output()),
+            head);
+    heads.add(stage);
+    parts.add(new Part.Whole(stage));
   }
 
   private Part prepare(float[] in, int width, Domain domain) {
@@ -367,6 +375,6 @@ final class Plan {
 
   private long bytesRead(Op.Linear linear) {
     long bias = linear.bias() == null ? 0 : linear.bias().tensor().data().byteSize();
-    return matrix(linear).bytes() + bias;
+    return matrix(linear).bytesRead() + bias;
   }
 }

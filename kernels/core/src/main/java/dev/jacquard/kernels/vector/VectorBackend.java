@@ -12,6 +12,7 @@ import dev.jacquard.kernels.OpSupport;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.kernels.Weight;
 import dev.jacquard.kernels.parallel.WorkerPool;
+import dev.jacquard.tensor.ElementFormat;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -43,7 +44,7 @@ final class VectorBackend implements Backend {
           case Op.FeedForward o ->
               "gate and up fused, "
                   + kernels(List.of(o.gate().weight(), o.up().weight(), o.down().weight()));
-          case Op.Head o -> kernels(List.of(o.output().weight()));
+          case Op.Head o -> head(o.output().weight().tensor().format());
           case Op.SelectPages _ -> "sketches by look-up in bytes, 4 bits each, " + width();
           case Op.Attention _ ->
               "online softmax over splits of " + AttentionStage.SPLIT + ", " + width();
@@ -54,6 +55,15 @@ final class VectorBackend implements Backend {
 
   private static String width() {
     return Lanes.bits() + " bit";
+  }
+
+  private static String head(ElementFormat format) {
+    String kernel = PackedMatrices.headLayoutFor(format).kernel();
+    return kernel
+        + (kernel.equals(PackedMatrices.layoutFor(format).kernel())
+            ? " tiles, always all logits, "
+            : ", all logits or candidates of the first, ")
+        + width();
   }
 
   private static String kernels(List<Weight> weights) {

@@ -7,7 +7,6 @@ import dev.jacquard.kernels.Exactness;
 import dev.jacquard.kernels.Executable;
 import dev.jacquard.kernels.FeedForwardReport;
 import dev.jacquard.kernels.HeadReport;
-import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.KvStorage;
 import dev.jacquard.kernels.NeuronRule;
@@ -22,6 +21,7 @@ import dev.jacquard.kernels.parallel.WorkerPool;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +55,7 @@ final class VectorExecutable implements Executable {
       }
     }
     try {
-      matrices = PackedMatrices.pack(matrices(program), options, pool);
+      matrices = PackedMatrices.pack(matrices(program), heads(program), options, pool);
     } catch (InternalError e) {
       throw unreadable(e);
     }
@@ -85,6 +85,12 @@ final class VectorExecutable implements Executable {
               }
             })
         .distinct()
+        .toList();
+  }
+
+  private static List<Weight> heads(Program program) {
+    return program.ops().stream()
+        .flatMap(op -> op instanceof Op.Head o ? Stream.of(o.output().weight()) : Stream.empty())
         .toList();
   }
 
@@ -142,9 +148,8 @@ final class VectorExecutable implements Executable {
           "the key/value storage was not allocated for this program");
     }
     for (int s = 0; s < inputs.sequences(); s++) {
-      if (!(inputs.neurons(s) instanceof NeuronRule.All)
-          || !(inputs.head(s) instanceof HeadRule.Dense)) {
-        throw new BackendException("this backend computes all neurons and all logits");
+      if (!(inputs.neurons(s) instanceof NeuronRule.All)) {
+        throw new BackendException("this backend computes all neurons");
       }
       if (kv.format() != KvFormat.Q8 && !(inputs.exactness(s) instanceof Exactness.Dense)) {
         throw new IllegalArgumentException(
@@ -200,6 +205,18 @@ final class VectorExecutable implements Executable {
   @Override
   public HeadReport head() {
     return head;
+  }
+
+  @Override
+  public void completeHead() {
+    if (closed) {
+      throw new IllegalStateException("the executable is closed");
+    }
+    try {
+      plan.heads().forEach(head -> head.complete(step));
+    } catch (InternalError e) {
+      throw unreadable(e);
+    }
   }
 
   @Override

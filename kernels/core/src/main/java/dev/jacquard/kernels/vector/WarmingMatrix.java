@@ -19,6 +19,11 @@ final class WarmingMatrix extends PackedMatrix {
   }
 
   @Override
+  long bytesRead() {
+    return packed.bytesRead();
+  }
+
+  @Override
   void multiply(
       Activations x, int firstTile, int lastTile, float[] out, int outOffset, int outStride) {
     int tile = firstTile;

@@ -109,7 +109,7 @@ class PackedCacheTest {
     CompileOptions options = new CompileOptions(4, 1, path, progress::add);
     List<Weight> twice = new ArrayList<>(weights);
     twice.addAll(weights);
-    PackedMatrices matrices = PackedMatrices.pack(twice, options, pool);
+    PackedMatrices matrices = PackedMatrices.pack(twice, List.of(), options, pool);
     assertEquals(45, matrices.get(weights.getFirst()).rows());
     assertTrue(matrices.bytes() < 64 << 20);
     matrices.close();
@@ -126,7 +126,7 @@ class PackedCacheTest {
     CompileOptions options = new CompileOptions(4, 1, path, progress::add);
     float[] expected = c.multiply(1);
     for (int time = 0; time < 2; time++) {
-      try (PackedMatrices matrices = PackedMatrices.pack(large, options, pool)) {
+      try (PackedMatrices matrices = PackedMatrices.pack(large, List.of(), options, pool)) {
         float[] out = new float[4100];
         PackedMatrix matrix = matrices.get(large.getFirst());
         matrix.multiply(c.activations(1), 0, matrix.tiles(), out, 0, 4100);
@@ -135,7 +135,7 @@ class PackedCacheTest {
       }
       assertTrue(Files.exists(path));
     }
-    try (PackedMatrices matrices = PackedMatrices.pack(large, options, pool);
+    try (PackedMatrices matrices = PackedMatrices.pack(large, List.of(), options, pool);
         FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
       channel.truncate(channel.size() - 1);
       assertThrows(JacquardException.class, matrices::requireIntact);

@@ -1,11 +1,13 @@
-package dev.jacquard.cli;
+package dev.jacquard.evaluation;
 
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /** Plots as inline SVG, written by hand: nothing is loaded from anywhere. */
-final class Svg {
+public final class Svg {
   private static final int WIDTH = 640;
   private static final int HEIGHT = 360;
   private static final int LEFT = 70;
@@ -20,20 +22,21 @@ final class Svg {
   private Svg() {}
 
   /** A point. */
-  record Point(double x, double y) {}
+  public record Point(double x, double y) {}
 
   /** Points of one name, joined by a line or not. */
-  record Series(String name, boolean line, List<Point> points) {
-    Series {
+  public record Series(String name, boolean line, List<Point> points) {
+    /** Copies. */
+    public Series {
       points = List.copyOf(points);
     }
   }
 
   /** A bar with a label under it. */
-  record Bar(String label, double value) {}
+  public record Bar(String label, double value) {}
 
   /** Text as it stands in HTML and SVG. */
-  static String escape(String text) {
+  public static String escape(String text) {
     return text.replace("&", "&amp;")
         .replace("<", "&lt;")
         .replace(">", "&gt;")
@@ -45,7 +48,8 @@ final class Svg {
    *
    * @param diagonal whether the line y = x is drawn
    */
-  static String logarithmic(String xName, String yName, List<Series> series, boolean diagonal) {
+  public static String logarithmic(
+      String xName, String yName, List<Series> series, boolean diagonal) {
     List<Point> all =
         series.stream().flatMap(s -> s.points().stream()).filter(Svg::isPositive).toList();
     if (all.isEmpty()) {
@@ -111,7 +115,7 @@ final class Svg {
   }
 
   /** Bars whose heights are shares, 0 to 1. */
-  static String bars(String yName, List<Bar> bars) {
+  public static String bars(String yName, List<Bar> bars) {
     int step = 22;
     int width = LEFT + 20 + step * bars.size();
     int height = 240;
@@ -143,7 +147,7 @@ final class Svg {
    *
    * @param values shares, 0 (red) to 1 (green), row after row
    */
-  static String heatMap(List<String> rows, List<String> columns, List<List<Double>> values) {
+  public static String heatMap(List<String> rows, List<String> columns, List<List<Double>> values) {
     int left = 170;
     int cell = 64;
     int line = 30;
@@ -193,7 +197,7 @@ final class Svg {
 
   private static String label(double value) {
     return value >= 0.01 && value < 1000
-        ? Format.significant(value)
+        ? new BigDecimal(value).round(new MathContext(2)).stripTrailingZeros().toPlainString()
         : String.format(Locale.ROOT, "%.0e", value);
   }
 

@@ -82,6 +82,13 @@ class EvaluationCommandsTest {
         "dense decoding gives the bits of dense prefill");
     Outcome certified = run(common, "--last", "4", "--attention", "certified", "-o", file("c.bin"));
     assertEquals(ExitCode.OK, certified.code(), certified.err());
+    Outcome pruned = run(common, "--last", "4", "--ffn", "prompt:0.5", "-o", file("p.bin"));
+    assertEquals(ExitCode.OK, pruned.code(), pruned.err());
+    assertTrue(pruned.err().contains("perplexity "), pruned.err());
+    assertTrue(Files.mismatch(folder.resolve("last.bin"), folder.resolve("p.bin")) >= 16);
+    Outcome whole24 = run(common, "--ffn", "prompt:0.5", "-o", file("p.bin"));
+    assertEquals(ExitCode.USAGE, whole24.code());
+    assertTrue(whole24.err().contains("--last"), whole24.err());
     Outcome more = run(common, "--last", "25", "-o", file("more.bin"));
     assertEquals(ExitCode.FAILED, more.code());
     assertTrue(more.err().contains("--last 25 is more than the 24 tokens"), more.err());

@@ -43,6 +43,32 @@ class GenerateCommandTest {
   }
 
   @Test
+  void aShareOfTheNeuronsIsLeftOut() throws IOException {
+    String text = Files.readString(TestData.resource("reference/text-java.txt")).substring(0, 1200);
+    Outcome outcome = generate("-n", "6", "--ffn", "prompt:0.5", "--json", "--stats", text);
+    assertEquals(ExitCode.OK, outcome.code(), outcome.err());
+    JsonNode ffn = new ObjectMapper().readTree(outcome.out()).get("ffn");
+    assertEquals("prompt:0.5", ffn.get("class").asText());
+    double neurons = ffn.get("neuron_share").asDouble();
+    assertTrue(neurons >= 0.5 && neurons < 0.75, ffn.toString());
+    double bytes = ffn.get("bytes_share").asDouble();
+    assertTrue(bytes > 0.4 && bytes < 0.9, ffn.toString());
+    assertTrue(outcome.err().contains("ffn prompt:0.5: "), outcome.err());
+    JsonNode dense = new ObjectMapper().readTree(generate("-n", "2", "--json", "x").out());
+    assertEquals("dense", dense.get("ffn").get("class").asText());
+    assertEquals(1, dense.get("ffn").get("bytes_share").asDouble());
+  }
+
+  @Test
+  void aShareThatIsNoneIsRefused() {
+    for (String share : List.of("prompt:1", "prompt:-0.5", "prompt:x", "half")) {
+      Outcome outcome = generate("-n", "1", "--ffn", share, PROMPT);
+      assertEquals(ExitCode.USAGE, outcome.code(), outcome.err());
+      assertTrue(outcome.err().contains("--ffn"), outcome.err());
+    }
+  }
+
+  @Test
   void statisticsTellWhatAttentionRead() throws IOException {
     String text = Files.readString(TestData.resource("reference/text-java.txt")).substring(0, 1200);
     List<String> flags = new ArrayList<>(List.of("-n", "3", "--backend", "reference"));

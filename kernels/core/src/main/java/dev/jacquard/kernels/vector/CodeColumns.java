@@ -7,10 +7,12 @@ import static dev.jacquard.kernels.vector.Lanes.ORDER;
 
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Columns in codes of four or eight bits. A neuron's row in a strip is a line of 64 bytes: sixteen
@@ -38,18 +40,33 @@ final class CodeColumns extends DownColumns {
   private final MemorySegment data;
   private final long stripBytes;
 
-  /** Factors that take back where a code stands in its word, for each output of a strip. */
-  private final float[] places;
+  /** Where the chunks of a strip begin. */
+  private final long[] chunkStarts;
 
-  private CodeColumns(BlockCodes codes, int width, int neurons, MemorySegment data) {
+  /** For each neuron of the list that was gathered its row, counted as if all stood there. */
+  private final int @Nullable [] places;
+
+  /** Factors that take back where a code stands in its word, for each output of a strip. */
+  private final float[] factors;
+
+  private CodeColumns(
+      BlockCodes codes,
+      int width,
+      int neurons,
+      MemorySegment data,
+      long[] chunkStarts,
+      long stripBytes,
+      int @Nullable [] places) {
     super(width, neurons);
     this.codes = codes;
     this.data = data;
+    this.chunkStarts = chunkStarts;
+    this.stripBytes = stripBytes;
+    this.places = places;
     strip = stripWidth(codes);
-    stripBytes = stripBytes(codes, neurons);
-    places = new float[strip];
+    factors = new float[strip];
     for (int o = 0; o < strip; o++) {
-      places[o] = place(codes, o / WORDS);
+      factors[o] = place(codes, o / WORDS);
     }
   }
 
@@ -112,7 +129,7 @@ final class CodeColumns extends DownColumns {
 
   @Override
   void add(int strip, int chunk, int[] list, float[] values, int from, int to, Scratch scratch) {
-    long at = strip * stripBytes + chunk * chunkBytes(codes, CHUNK);
+    long at = strip * stripBytes + chunkStarts[chunk];
     int count = size(chunk);
     int groups = count / codes.group();
     int scales = groups * this.strip;
@@ -121,12 +138,26 @@ final class CodeColumns extends DownColumns {
     long rows = at + scaleBytes(codes, count);
     int shift = Integer.numberOfTrailingZeros(codes.group());
     int base = chunk * CHUNK;
+    int[] rowOf = places == null ? list : places;
     for (int lane = 0; lane < WORDS; lane += FLOATS) {
       if (codes.bits() == 4) {
-        addNibbles(data, rows, lane, list, values, from, to, base, decoded, scales, scratch.sums);
+        addNibbles(
+            data, rows, lane, list, rowOf, values, from, to, base, decoded, scales, scratch.sums);
       } else {
         addBytes(
-            data, rows, lane, list, values, from, to, base, shift, decoded, scales, scratch.sums);
+            data,
+            rows,
+            lane,
+            list,
+            rowOf,
+            values,
+            from,
+            to,
+            base,
+            shift,
+            decoded,
+            scales,
+            scratch.sums);
       }
     }
   }
@@ -140,7 +171,7 @@ final class CodeColumns extends DownColumns {
     int raw = 2 * scales;
     if (!codes.nested()) {
       scratch.halvesToFloats(data, at, scales, 1, to, raw);
-      scaleGroups(to, raw, scales, places, strip, -codes.bias());
+      scaleGroups(to, raw, scales, factors, strip, -codes.bias());
       return;
     }
     scratch.halvesToFloats(data, at, strip, 1, to, raw);
@@ -157,18 +188,18 @@ final class CodeColumns extends DownColumns {
       multiplyBytes(data, bytes, groups, strip, to, second, scales);
     }
     for (int o = 0; o < strip; o++) {
-      to[raw + o] *= places[o];
+      to[raw + o] *= factors[o];
     }
     multiplyBytes(data, bytes, groups, strip, to, raw, 0);
   }
 
-  /** {@code to[i] = to[raw + i]·places[i % strip]}, {@code to[count + i] = to[raw + i]·bias}. */
+  /** {@code to[i] = to[raw + i]·factors[i % strip]}, {@code to[count + i] = to[raw + i]·bias}. */
   private static void scaleGroups(
-      float[] to, int raw, int count, float[] places, int strip, float bias) {
+      float[] to, int raw, int count, float[] factors, int strip, float bias) {
     for (int g = 0; g < count; g += strip) {
       for (int o = 0; o < strip; o += FLOATS) {
         FloatVector d = FloatVector.fromArray(FLOAT, to, raw + g + o);
-        d.mul(FloatVector.fromArray(FLOAT, places, o)).intoArray(to, g + o);
+        d.mul(FloatVector.fromArray(FLOAT, factors, o)).intoArray(to, g + o);
         d.mul(bias).intoArray(to, count + g + o);
       }
     }
@@ -200,6 +231,7 @@ final class CodeColumns extends DownColumns {
       long rows,
       int lane,
       int[] list,
+      int[] rowOf,
       float[] values,
       int from,
       int to,
@@ -220,7 +252,8 @@ final class CodeColumns extends DownColumns {
       int s = (i >>> 5) * 128 + lane;
       int o = offsets + s;
       FloatVector x = FloatVector.broadcast(FLOAT, values[j]);
-      IntVector w = IntVector.fromMemorySegment(INT, data, rows + i * 64L + lane * 4L, ORDER);
+      long row = rows + (rowOf[j] - base) * 64L;
+      IntVector w = IntVector.fromMemorySegment(INT, data, row + lane * 4L, ORDER);
       IntVector h = w.lanewise(VectorOperators.LSHR, 16);
       sum0 =
           ((FloatVector) w.and(0xf).castShape(FLOAT, 0))
@@ -284,6 +317,7 @@ final class CodeColumns extends DownColumns {
       long rows,
       int lane,
       int[] list,
+      int[] rowOf,
       float[] values,
       int from,
       int to,
@@ -301,7 +335,8 @@ final class CodeColumns extends DownColumns {
       int s = (i >>> groupShift) * 64 + lane;
       int o = offsets + s;
       FloatVector x = FloatVector.broadcast(FLOAT, values[j]);
-      IntVector w = IntVector.fromMemorySegment(INT, data, rows + i * 64L + lane * 4L, ORDER);
+      long row = rows + (rowOf[j] - base) * 64L;
+      IntVector w = IntVector.fromMemorySegment(INT, data, row + lane * 4L, ORDER);
       sum0 =
           ((FloatVector) w.and(0xff).castShape(FLOAT, 0))
               .fma(FloatVector.fromArray(FLOAT, scales, s), FloatVector.fromArray(FLOAT, scales, o))
@@ -333,7 +368,45 @@ final class CodeColumns extends DownColumns {
 
   /** A matrix over packed strips. */
   static CodeColumns view(BlockCodes codes, int width, int neurons, MemorySegment data) {
-    return new CodeColumns(codes, width, neurons, data);
+    long[] starts = new long[(neurons + CHUNK - 1) / CHUNK];
+    for (int chunk = 0; chunk < starts.length; chunk++) {
+      starts[chunk] = chunk * chunkBytes(codes, CHUNK);
+    }
+    return new CodeColumns(codes, width, neurons, data, starts, stripBytes(codes, neurons), null);
+  }
+
+  @Override
+  DownColumns gathered(int[] list, SegmentAllocator memory) {
+    long[] starts = new long[chunkStarts.length];
+    int[] rowOf = new int[list.length];
+    long end = 0;
+    for (int from = 0; from < list.length; ) {
+      int chunk = list[from] / CHUNK;
+      int to = end(list, from, list.length, chunk);
+      starts[chunk] = end;
+      end += scaleBytes(codes, size(chunk)) + (long) (to - from) * ROW;
+      for (int j = from; j < to; j++) {
+        rowOf[j] = chunk * CHUNK + j - from;
+      }
+      from = to;
+    }
+    MemorySegment copy = memory.allocate(strips() * end, ROW);
+    for (int s = 0; s < strips(); s++) {
+      for (int from = 0; from < list.length; ) {
+        int chunk = list[from] / CHUNK;
+        int to = end(list, from, list.length, chunk);
+        long scales = scaleBytes(codes, size(chunk));
+        long source = s * stripBytes + chunkStarts[chunk];
+        long target = s * end + starts[chunk];
+        MemorySegment.copy(data, source, copy, target, scales);
+        for (int j = from; j < to; j++) {
+          long row = source + scales + (long) (list[j] - chunk * CHUNK) * ROW;
+          MemorySegment.copy(data, row, copy, target + scales + (long) (j - from) * ROW, ROW);
+        }
+        from = to;
+      }
+    }
+    return new CodeColumns(codes, width(), neurons(), copy, starts, end, rowOf);
   }
 
   /** Writes a strip of {@code down} to {@code target[offset …]}, which holds zeros. */

@@ -1,5 +1,6 @@
 package dev.jacquard.kernels.vector;
 
+import java.lang.foreign.SegmentAllocator;
 import java.util.Arrays;
 
 /**
@@ -45,9 +46,29 @@ abstract class DownColumns {
   abstract void add(
       int strip, int chunk, int[] list, float[] values, int from, int to, Scratch scratch);
 
+  /**
+   * The same weights of some neurons only, side by side: processors fetch lines that follow one
+   * another, whether they are wanted or not. What comes back is asked for exactly these neurons.
+   *
+   * @param list the neurons, ascending; not to be changed
+   * @param memory where they go
+   * @return this, if there is nothing to gain
+   */
+  abstract DownColumns gathered(int[] list, SegmentAllocator memory);
+
   /** Strips: the unit that work is divided by. */
   final int strips() {
     return (width + stripWidth() - 1) / stripWidth();
+  }
+
+  /** Outputs. */
+  final int width() {
+    return width;
+  }
+
+  /** Neurons there are. */
+  final int neurons() {
+    return neurons;
   }
 
   /** Neurons of a chunk: fewer than {@link #CHUNK} at the end. */

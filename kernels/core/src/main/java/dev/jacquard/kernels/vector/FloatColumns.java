@@ -6,6 +6,7 @@ import static dev.jacquard.kernels.vector.Lanes.FLOATS;
 import dev.jacquard.tensor.ElementFormat;
 import dev.jacquard.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
@@ -74,6 +75,12 @@ final class FloatColumns extends DownColumns {
   @Override
   long bytes(int[] list, int count) {
     return (long) strips() * count * rowBytes;
+  }
+
+  /** Rows are two lines and more: there is little to gain. */
+  @Override
+  DownColumns gathered(int[] list, SegmentAllocator memory) {
+    return this;
   }
 
   @Override

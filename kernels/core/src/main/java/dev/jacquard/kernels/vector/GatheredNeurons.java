@@ -12,8 +12,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Rows of W_gate and W_up of the neurons of one set, packed side by side for the dense kernels. A
- * layer is gathered when it is first asked for.
+ * Rows of W_gate and W_up of the neurons of one set, packed side by side for the dense kernels, and
+ * their columns of W_down. A layer is gathered when it is first asked for.
  */
 final class GatheredNeurons implements AutoCloseable {
   /** One layer: its neurons, ascending, their rows and their biases. */
@@ -23,18 +23,21 @@ final class GatheredNeurons implements AutoCloseable {
     final float @Nullable [] gateBias;
     final PackedMatrix up;
     final float @Nullable [] upBias;
+    final DownColumns down;
 
     private Layer(
         int[] neurons,
         PackedMatrix gate,
         float @Nullable [] gateBias,
         PackedMatrix up,
-        float @Nullable [] upBias) {
+        float @Nullable [] upBias,
+        DownColumns down) {
       this.neurons = neurons;
       this.gate = gate;
       this.gateBias = gateBias;
       this.up = up;
       this.upBias = upBias;
+      this.down = down;
     }
   }
 
@@ -67,17 +70,25 @@ final class GatheredNeurons implements AutoCloseable {
     return bytes;
   }
 
-  Layer layer(Op.FeedForward op, WorkerPool pool) {
+  /**
+   * A layer of it.
+   *
+   * @param down all columns of W_down
+   */
+  Layer layer(Op.FeedForward op, WorkerPool pool, DownColumns down) {
     Layer layer = layers.get(op.layer());
     if (layer == null) {
       int[] neurons = set.neurons(op.layer());
+      DownColumns columns = down.gathered(neurons, arena);
+      bytes += columns.equals(down) ? 0 : columns.bytes();
       layer =
           new Layer(
               neurons,
               matrix(op.gate().weight().tensor(), neurons, pool),
               bias(op.gate(), neurons),
               matrix(op.up().weight().tensor(), neurons, pool),
-              bias(op.up(), neurons));
+              bias(op.up(), neurons),
+              columns);
       layers.put(op.layer(), layer);
     }
     return layer;

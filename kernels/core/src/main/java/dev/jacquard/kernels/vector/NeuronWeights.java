@@ -126,11 +126,11 @@ final class NeuronWeights implements AutoCloseable {
     return new GatheredNeurons(set);
   }
 
-  /** Gate and up of the neurons of a set, which the present step uses. */
+  /** The weights of the neurons of a set, which the present step uses. */
   GatheredNeurons.Layer gathered(Op.FeedForward op, NeuronSet set) {
     for (GatheredNeurons gathered : sets) {
       if (gathered.set() == set) {
-        return gathered.layer(op, pool);
+        return gathered.layer(op, pool, down(op));
       }
     }
     throw new IllegalStateException("the step does not use " + set);

@@ -145,8 +145,7 @@ final class PrunedRow {
                 case GATE -> aboveGate(pool, limits.of(op.layer()));
               };
         };
-    DownColumns columns = weights.down(op);
-    down = columns;
+    DownColumns columns = Objects.requireNonNull(down);
     outOffset = row * op.out().width();
     pool.run(columns.strips(), 1, downLoop);
     if (downBias != null) {
@@ -172,6 +171,7 @@ final class PrunedRow {
     }
     gatheredStage.run(pool);
     list = layer.neurons;
+    down = layer.down;
     kept = work.values;
     count = list.length;
     long biases = (biasBytes(op.gate()) + biasBytes(op.up())) / op.neurons() * count;
@@ -204,6 +204,7 @@ final class PrunedRow {
 
   /** Lists the neurons whose values are not below their limits. */
   private void select(float[] limits) {
+    down = weights.down(op);
     list = work.list;
     kept = work.kept;
     int[] to = list;

@@ -37,7 +37,7 @@ import picocli.CommandLine.TypeConversionException;
           + " scored. Where a variant reads less of the cache, these tokens are decoded one by"
           + " one.",
       "A variant is a text of NAME=VALUE, with blanks: model=FILE (default: the model itself),"
-          + " attention=CLASS as --attention takes it."
+          + " attention=CLASS as --attention takes it, ffn=CLASS as --ffn does."
     },
     footer = {
       "  jacquard evaluate quality -m m.F16.gguf --variant model=m.Q4_K_M.gguf --variant"
@@ -232,18 +232,18 @@ final class EvaluateQualityCommand implements Callable<Integer> {
   private QualityResult measure(QualityVariant variant, Path file, String text) throws IOException {
     try (KlBase kl = KlBase.open(file);
         Model model = open(variant, context(kl.window()));
-        Session session = model.newSession()) {
+        VariantSession session =
+            new VariantSession(model, variant.attention(), variant.feedForward())) {
       if (kl.vocabulary() != model.vocabulary()) {
         throw new InputException(
             "%s is of a model of %d tokens, and %s has %d: name another file with --base"
                 .formatted(file, kl.vocabulary(), variant.name(), model.vocabulary()));
       }
-      AttentionPolicy policy = variant.attention();
-      QualityCost cost = new QualityCost(model, kl.window());
+      QualityCost cost = new QualityCost(model, kl.window(), variant.feedForward());
       Quality quality =
           Quality.measure(
               kl,
-              (window, consumer) -> cost.add(run(session, begun(window, model), policy, consumer)),
+              (window, consumer) -> run(session, variant, begun(window, model), consumer, cost),
               done -> progress(variant.name(), (double) done / kl.windows()));
       List<TaskRun.Score> scores = new ArrayList<>();
       int[] sources = model.tokenizer().encode(text, Tokenizer.Options.DEFAULT);
@@ -251,12 +251,7 @@ final class EvaluateQualityCommand implements Callable<Integer> {
         progress(variant.name() + ", " + task.label(), 0);
         scores.add(
             TaskRun.ask(
-                task,
-                sources,
-                taskTokens,
-                seeds,
-                model.tokenizer(),
-                reader(session, model, policy)));
+                task, sources, taskTokens, seeds, model.tokenizer(), reader(session, model)));
       }
       return new QualityResult(
           variant.name(), model.file().bytes(), cost.bytesPerToken(), quality, scores, false);
@@ -267,44 +262,38 @@ final class EvaluateQualityCommand implements Callable<Integer> {
     return run.open(terminal, variant.model(), context, variant.attention());
   }
 
-  /** Scores the second half of a window; returns what attention read for it, or null if all. */
-  private static QualityCost.@Nullable Reading run(
-      Session session, int[] window, AttentionPolicy policy, LogitsConsumer consumer) {
+  /** Scores the second half of a window. */
+  private static void run(
+      VariantSession session,
+      QualityVariant variant,
+      int[] window,
+      LogitsConsumer consumer,
+      QualityCost cost) {
     int half = window.length / 2;
-    session.rewind(0);
-    if (policy.equals(AttentionPolicy.DENSE)) {
-      session.evaluate(
+    if (variant.dense()) {
+      session.readAll(
           Arrays.copyOf(window, window.length - 1), window.length - 1 - half, consumer);
-      return null;
+      return;
     }
-    session.evaluate(Arrays.copyOf(window, half), 0, (_, _) -> {}, AttentionPolicy.DENSE);
-    long dense = 0;
-    long read = 0;
+    session.read(Arrays.copyOf(window, half));
     for (int i = half; i < window.length - 1; i++) {
-      var reading = session.evaluate(new int[] {window[i]}, 1, consumer, policy);
-      dense += reading.bytesDense();
-      read += reading.bytesRead();
+      cost.add(session.decode(window[i], consumer));
     }
-    return new QualityCost.Reading(window.length - 1 - half, dense - read);
   }
 
-  private TaskRun.Reader reader(Session session, Model model, AttentionPolicy policy) {
+  private TaskRun.Reader reader(VariantSession session, Model model) {
     float[] last = new float[model.vocabulary()];
     return new TaskRun.Reader() {
       @Override
       public void read(int[] tokens) {
         terminal.interruption().check();
-        session.rewind(0);
-        session.evaluate(tokens, 0, (_, _) -> {}, AttentionPolicy.DENSE);
+        session.read(tokens);
       }
 
       @Override
       public float[] decode(int token) {
-        session.evaluate(
-            new int[] {token},
-            1,
-            (_, logits) -> System.arraycopy(logits, 0, last, 0, last.length),
-            policy);
+        session.decode(
+            token, (_, logits) -> System.arraycopy(logits, 0, last, 0, last.length));
         return last;
       }
     };

@@ -1,35 +1,47 @@
 package dev.jacquard.cli;
 
+import dev.jacquard.kernels.Op;
+import dev.jacquard.neurons.FeedForwardPolicy;
+import dev.jacquard.session.AttentionStatistics;
 import dev.jacquard.session.Model;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.Stream;
 
 /** Bytes that a token of the scored half of a window reads, mean. */
 final class QualityCost {
-  /**
-   * What was left out.
-   *
-   * @param tokens decoded
-   * @param spared bytes that they did not read
-   */
-  record Reading(int tokens, long spared) {}
-
-  private final long dense;
+  private final long weightsAndCache;
   private long tokens;
   private long spared;
 
-  QualityCost(Model model, int window) {
-    dense = model.bytesPerToken(window * 3 / 4);
+  /** Of a token in the middle of the scored half, whose neurons a policy chooses. */
+  QualityCost(Model model, int window, FeedForwardPolicy feedForward) {
+    double leftOut =
+        switch (feedForward) {
+          case FeedForwardPolicy.Dense _ -> 0;
+          case FeedForwardPolicy.Prompt(double share) -> share;
+        };
+    weightsAndCache =
+        model.bytesPerToken(window * 3 / 4) - Math.round(leftOut * feedForwardBytes(model));
   }
 
-  /** Counts a window; null if nothing was left out. */
-  void add(@Nullable Reading reading) {
-    if (reading != null) {
-      tokens += reading.tokens;
-      spared += reading.spared;
-    }
+  /** Bytes of feed-forward layers, as the file stores them. */
+  private static long feedForwardBytes(Model model) {
+    return model.program().ops().stream()
+        .flatMap(
+            op ->
+                op instanceof Op.FeedForward f
+                    ? Stream.of(f.gate(), f.up(), f.down())
+                    : Stream.<Op.Linear>of())
+        .mapToLong(linear -> linear.weight().tensor().data().byteSize())
+        .sum();
+  }
+
+  /** Counts a decoded token. */
+  void add(AttentionStatistics.Reading reading) {
+    tokens++;
+    spared += reading.bytesDense() - reading.bytesRead();
   }
 
   long bytesPerToken() {
-    return tokens == 0 ? dense : dense - spared / tokens;
+    return tokens == 0 ? weightsAndCache : weightsAndCache - spared / tokens;
   }
 }

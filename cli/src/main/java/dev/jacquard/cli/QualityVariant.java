@@ -1,7 +1,9 @@
 package dev.jacquard.cli;
 
 import dev.jacquard.attention.AttentionPolicy;
+import dev.jacquard.neurons.FeedForwardPolicy;
 import java.nio.file.Path;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -12,11 +14,23 @@ import picocli.CommandLine.TypeConversionException;
  * @param name as reports show it
  * @param model its file, or null for the model that all are compared with
  * @param attention how closely cached tokens are read, at any length
+ * @param feedForward which neurons are computed for decoded tokens
  */
-record QualityVariant(String name, @Nullable Path model, AttentionPolicy attention) {
+record QualityVariant(
+    String name,
+    @Nullable Path model,
+    AttentionPolicy attention,
+    FeedForwardPolicy feedForward) {
   /** The model itself. */
   static final QualityVariant SELF =
-      new QualityVariant("the model itself", null, AttentionPolicy.DENSE);
+      new QualityVariant(
+          "the model itself", null, AttentionPolicy.DENSE, FeedForwardPolicy.dense());
+
+  /** Whether decoded tokens leave nothing out. */
+  boolean dense() {
+    return attention.equals(AttentionPolicy.DENSE)
+        && feedForward.equals(FeedForwardPolicy.dense());
+  }
 
   /** Reads {@code NAME=VALUE NAME=VALUE}. */
   static final class Parser implements ITypeConverter<QualityVariant> {
@@ -24,6 +38,7 @@ record QualityVariant(String name, @Nullable Path model, AttentionPolicy attenti
     public QualityVariant convert(String text) {
       Path model = null;
       AttentionPolicy attention = AttentionPolicy.DENSE;
+      FeedForwardPolicy feedForward = FeedForwardPolicy.dense();
       StringBuilder name = new StringBuilder();
       for (String part : text.strip().split("\\s+", -1)) {
         int equals = part.indexOf('=');
@@ -35,20 +50,24 @@ record QualityVariant(String name, @Nullable Path model, AttentionPolicy attenti
             append(name, String.valueOf(model.getFileName()));
           }
           case "attention" -> {
-            attention = attention(value);
+            attention = checked(() -> AttentionPolicy.parse(value, 0));
+            append(name, value);
+          }
+          case "ffn" -> {
+            feedForward = checked(() -> FeedForwardPolicy.parse(value));
             append(name, value);
           }
           default ->
               throw new TypeConversionException(
-                  "'%s' is none of model=FILE, attention=CLASS".formatted(part));
+                  "'%s' is none of model=FILE, attention=CLASS, ffn=CLASS".formatted(part));
         }
       }
-      return new QualityVariant(name.toString(), model, attention);
+      return new QualityVariant(name.toString(), model, attention, feedForward);
     }
 
-    private static AttentionPolicy attention(String value) {
+    private static <T> T checked(Supplier<T> parsed) {
       try {
-        return AttentionPolicy.parse(value, 0);
+        return parsed.get();
       } catch (IllegalArgumentException e) {
         throw new TypeConversionException(e.getMessage());
       }

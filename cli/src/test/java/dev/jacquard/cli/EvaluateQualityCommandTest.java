@@ -60,6 +60,8 @@ class EvaluateQualityCommandTest {
             "attention=budgeted:0.8",
             "--variant",
             "attention=certified:0.01",
+            "--variant",
+            "ffn=prompt:0.25",
             "--tasks",
             "needle",
             "--task-tokens",
@@ -72,7 +74,7 @@ class EvaluateQualityCommandTest {
             html.toString());
     assertEquals(ExitCode.OK, outcome.code(), outcome.err());
     JsonNode variants = new ObjectMapper().readTree(json.toFile()).get("variants");
-    assertEquals(4, variants.size());
+    assertEquals(5, variants.size());
     JsonNode self = variants.get(0);
     assertEquals(4 * 255, self.get("quality").get("positions").asInt());
     assertEquals(1, self.get("quality").get("factor").asDouble(), 1e-4);
@@ -90,6 +92,10 @@ class EvaluateQualityCommandTest {
         "budgeted reads less than certified");
     double kl = budgeted.get("quality").get("kl_mean").asDouble();
     assertTrue(kl > 1e-6 && kl < 0.1, "budgeted reads a part: " + kl);
+    JsonNode pruned = variants.get(4);
+    assertTrue(
+        pruned.get("bytes_per_token").asLong() < 0.95 * self.get("bytes_per_token").asLong());
+    assertTrue(pruned.get("quality").get("kl_mean").asDouble() > 1e-4);
     for (JsonNode variant : variants) {
       assertEquals(5, variant.get("tasks").get(0).get("questions").asInt());
     }

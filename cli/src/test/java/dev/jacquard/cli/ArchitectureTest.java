@@ -35,10 +35,13 @@ class ArchitectureTest {
           Map.entry("modelfile", List.of("tensor", "memory")),
           Map.entry("tokenizer", List.of("modelfile", "memory")),
           Map.entry("architecture", List.of("modelfile", "kernels", "tensor", "memory")),
-          Map.entry("sampling", List.of("memory")),
+          Map.entry("sampling", List.of("kernels", "memory")),
           Map.entry("repository", List.of("memory")),
           Map.entry("kvstore", List.of("attention", "kernels", "memory")),
           Map.entry("calibration", List.of("modelfile", "kernels", "tensor", "memory")),
+          Map.entry(
+              "pruning",
+              List.of("calibration", "architecture", "modelfile", "kernels", "tensor", "memory")),
           Map.entry("neurons", List.of("kernels", "tensor", "memory")),
           Map.entry(
               "quantization",

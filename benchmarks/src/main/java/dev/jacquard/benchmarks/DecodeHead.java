@@ -6,6 +6,7 @@ import dev.jacquard.kernels.HeadRule;
 import dev.jacquard.kernels.KvFormat;
 import dev.jacquard.kernels.Program;
 import dev.jacquard.modelfile.GgufFile;
+import dev.jacquard.sampling.KnownLogits;
 import dev.jacquard.sampling.Sampler;
 import dev.jacquard.sampling.SamplingSettings;
 import dev.jacquard.sampling.Wanted;
@@ -176,6 +177,24 @@ public final class DecodeHead implements Callable<Integer> {
     }
   }
 
+  /** What the head computed, as the sampler reads it. */
+  private record Known(HeadReport.Row row) implements KnownLogits {
+    @Override
+    public int count() {
+      return row.count();
+    }
+
+    @Override
+    public int token(int i) {
+      return row.candidate(i);
+    }
+
+    @Override
+    public float logit(int i) {
+      return row.logit(i);
+    }
+  }
+
   /** What the tokens of one way took. */
   private static final class Samples {
     private final Way way;
@@ -200,7 +219,7 @@ public final class DecodeHead implements Callable<Integer> {
       run.step(ids, at, at + 1, way.rule());
       HeadReport.Row row = run.head();
       boolean some = !row.dense();
-      chosen = some ? sampler.sample(row, way.within(), 0, at) : Sampler.UNDECIDED;
+      chosen = some ? sampler.sample(new Known(row), way.within(), 0, at) : Sampler.UNDECIDED;
       if (chosen == Sampler.UNDECIDED) {
         if (some) {
           run.completeHead();

@@ -34,7 +34,8 @@ class InspectCommandTest {
             "(?s).*--kv q8 keeps [0-9.]+ kB of a token in layers without a window; sketches and page"
                 + " means are [0-9.]+ k?B of it, [0-9.]+ %\n.*"),
         out);
-    assertTrue(out.matches("(?s).*MatMul Q8_0 +x 17 .*"), out);
+    assertTrue(out.matches("(?s).*MatMul Q8_0 +x 16 .*"), out);
+    assertTrue(out.matches("(?s).*Head Q8_0 .*two planes.*"), out);
     assertTrue(out.lines().allMatch(line -> line.length() < 250), out);
   }
 

@@ -1,6 +1,5 @@
 package dev.jacquard.sampling;
 
-import dev.jacquard.kernels.HeadReport;
 import java.util.Objects;
 
 /**
@@ -53,17 +52,17 @@ public final class Candidates {
   }
 
   /**
-   * Starts again with the tokens whose logits an output head computed, in ascending order.
+   * Starts again with the tokens whose logits are known.
    *
    * @throws NonFiniteLogitsException if a logit is NaN or infinite
    */
-  public void fill(HeadReport.Row row) {
-    size = row.count();
+  public void fill(KnownLogits known) {
+    size = known.count();
     for (int i = 0; i < size; i++) {
-      if (!Float.isFinite(row.logit(i))) {
-        throw new NonFiniteLogitsException(row.candidate(i), row.logit(i));
+      if (!Float.isFinite(known.logit(i))) {
+        throw new NonFiniteLogitsException(known.token(i), known.logit(i));
       }
-      keys[i] = key(row.candidate(i), row.logit(i));
+      keys[i] = key(known.token(i), known.logit(i));
     }
     sorted = 0;
   }

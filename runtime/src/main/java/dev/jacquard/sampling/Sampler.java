@@ -1,6 +1,5 @@
 package dev.jacquard.sampling;
 
-import dev.jacquard.kernels.HeadReport;
 import java.util.List;
 
 /**
@@ -74,9 +73,9 @@ public final class Sampler {
   }
 
   /**
-   * Chooses a token from those whose logits an output head computed: the same as from all logits.
+   * Chooses a token from those whose logits are known: the same as from all logits.
    *
-   * @param row not all logits; at least those of {@link Wanted}
+   * @param known not all logits; at least those of {@link Wanted}
    * @param within how far below the best everything wanted is known: at least that of {@link
    *     Wanted}
    * @param sequence number of the sequence, for the random numbers
@@ -84,8 +83,8 @@ public final class Sampler {
    * @return its id, or {@link #UNDECIDED} if the others could change which tokens are drawn from
    * @throws NonFiniteLogitsException if a logit is NaN or infinite
    */
-  public int sample(HeadReport.Row row, float within, long sequence, long position) {
-    candidates.fill(row);
+  public int sample(KnownLogits known, float within, long sequence, long position) {
+    candidates.fill(known);
     float temperature = 1;
     int wanted = 0;
     for (int i = 0; i < steps.size(); i++) {

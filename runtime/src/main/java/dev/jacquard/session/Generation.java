@@ -214,7 +214,7 @@ final class Generation extends Job {
     boolean undecided = false;
     int token = Sampler.UNDECIDED;
     if (!row.dense()) {
-      token = sampler.sample(row, head.within(), RANDOM_SEQUENCE, position);
+      token = sampler.sample(new HeadLogits(row), head.within(), RANDOM_SEQUENCE, position);
       undecided = token == Sampler.UNDECIDED;
       if (undecided) {
         logits.complete();

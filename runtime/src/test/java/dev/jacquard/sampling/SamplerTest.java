@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.jacquard.kernels.HeadReport;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -212,7 +211,7 @@ class SamplerTest {
   }
 
   /** Computes at least what is wanted, as a head may: a few more, anywhere. */
-  private static HeadReport.Row row(float[] logits, Wanted wanted, Random random) {
+  private static KnownLogits known(float[] logits, Wanted wanted, Random random) {
     float[] sorted = logits.clone();
     Arrays.sort(sorted);
     int n = logits.length;
@@ -229,9 +228,25 @@ class SamplerTest {
         values[size++] = logits[id];
       }
     }
-    HeadReport.Row row = new HeadReport(1, n).row(0);
-    row.setCandidates(ids, values, size, 1, 2);
-    return row;
+    return new Known(Arrays.copyOf(ids, size), Arrays.copyOf(values, size));
+  }
+
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record Known(int[] tokens, float[] logits) implements KnownLogits {
+    @Override
+    public int count() {
+      return tokens.length;
+    }
+
+    @Override
+    public int token(int i) {
+      return tokens[i];
+    }
+
+    @Override
+    public float logit(int i) {
+      return logits[i];
+    }
   }
 
   @Test
@@ -260,7 +275,7 @@ class SamplerTest {
         continue;
       }
       Sampler sampler = new Sampler(settings, logits.length);
-      HeadReport.Row row = row(logits, wanted.get(), random);
+      KnownLogits row = known(logits, wanted.get(), random);
       int token = sampler.sample(row, wanted.get().within(), 0, round);
       if (token == Sampler.UNDECIDED) {
         undecided++;
@@ -298,14 +313,15 @@ class SamplerTest {
 
   @Test
   void candidatesThatAreNoNumbersAreRefused() {
-    HeadReport.Row row = new HeadReport(1, 9).row(0);
-    row.setCandidates(new int[] {4, 7}, new float[] {1, Float.NaN}, 2, 1, 2);
+    KnownLogits spoiled = new Known(new int[] {4, 7}, new float[] {1, Float.NaN});
+    KnownLogits sound = new Known(new int[] {4, 7}, new float[] {1, 2});
     Sampler sampler = new Sampler(SamplingSettings.GREEDY, 9);
+    assertEquals(7, sampler.sample(sound, Float.POSITIVE_INFINITY, 0, 0));
     assertThrows(
-        NonFiniteLogitsException.class, () -> sampler.sample(row, Float.POSITIVE_INFINITY, 0, 0));
+        NonFiniteLogitsException.class,
+        () -> sampler.sample(spoiled, Float.POSITIVE_INFINITY, 0, 0));
     Sampler penalising = new Sampler(greedyWithPenalty(1.1f, 8), 9);
-    row.setCandidates(new int[] {4, 7}, new float[] {1, 2}, 2, 1, 2);
     assertThrows(
-        IllegalStateException.class, () -> penalising.sample(row, Float.POSITIVE_INFINITY, 0, 0));
+        IllegalStateException.class, () -> penalising.sample(sound, Float.POSITIVE_INFINITY, 0, 0));
   }
 }

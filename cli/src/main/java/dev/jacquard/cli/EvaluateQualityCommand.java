@@ -1,6 +1,5 @@
 package dev.jacquard.cli;
 
-import dev.jacquard.attention.AttentionPolicy;
 import dev.jacquard.evaluation.KlBase;
 import dev.jacquard.evaluation.KlBaseWriter;
 import dev.jacquard.evaluation.Quality;
@@ -271,8 +270,7 @@ final class EvaluateQualityCommand implements Callable<Integer> {
       QualityCost cost) {
     int half = window.length / 2;
     if (variant.dense()) {
-      session.readAll(
-          Arrays.copyOf(window, window.length - 1), window.length - 1 - half, consumer);
+      session.readAll(Arrays.copyOf(window, window.length - 1), window.length - 1 - half, consumer);
       return;
     }
     session.read(Arrays.copyOf(window, half));
@@ -292,8 +290,7 @@ final class EvaluateQualityCommand implements Callable<Integer> {
 
       @Override
       public float[] decode(int token) {
-        session.decode(
-            token, (_, logits) -> System.arraycopy(logits, 0, last, 0, last.length));
+        session.decode(token, (_, logits) -> System.arraycopy(logits, 0, last, 0, last.length));
         return last;
       }
     };

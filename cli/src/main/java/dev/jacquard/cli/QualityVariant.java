@@ -17,10 +17,7 @@ import picocli.CommandLine.TypeConversionException;
  * @param feedForward which neurons are computed for decoded tokens
  */
 record QualityVariant(
-    String name,
-    @Nullable Path model,
-    AttentionPolicy attention,
-    FeedForwardPolicy feedForward) {
+    String name, @Nullable Path model, AttentionPolicy attention, FeedForwardPolicy feedForward) {
   /** The model itself. */
   static final QualityVariant SELF =
       new QualityVariant(
@@ -28,8 +25,7 @@ record QualityVariant(
 
   /** Whether decoded tokens leave nothing out. */
   boolean dense() {
-    return attention.equals(AttentionPolicy.DENSE)
-        && feedForward.equals(FeedForwardPolicy.dense());
+    return attention.equals(AttentionPolicy.DENSE) && feedForward.equals(FeedForwardPolicy.dense());
   }
 
   /** Reads {@code NAME=VALUE NAME=VALUE}. */

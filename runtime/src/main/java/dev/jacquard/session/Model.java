@@ -241,7 +241,7 @@ public final class Model implements AutoCloseable {
   }
 
   /** Norms of the columns of W_down, made when they are first asked for. */
-  synchronized ColumnNorms columnNorms() {
+  public synchronized ColumnNorms columnNorms() {
     ColumnNorms norms = columnNorms;
     if (norms == null) {
       norms = ColumnNorms.of(program);

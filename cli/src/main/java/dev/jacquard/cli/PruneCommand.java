@@ -107,11 +107,11 @@ final class PruneCommand implements Callable<Integer> {
   @Option(
       names = "--score",
       paramLabel = "SCORE",
-      defaultValue = "flap",
+      defaultValue = "residual",
       description =
-          "What counts: flap (variance), activation (mean magnitude), random (a control) (default:"
-              + " ${DEFAULT-VALUE}).")
-  private NeuronScore score = NeuronScore.FLAP;
+          "What counts: residual (what the others cannot take over), flap (variance), activation"
+              + " (mean magnitude), random (a control) (default: ${DEFAULT-VALUE}).")
+  private NeuronScore score = NeuronScore.RESIDUAL;
 
   @Option(
       names = "--compensate",

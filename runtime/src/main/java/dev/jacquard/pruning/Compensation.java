@@ -2,10 +2,9 @@ package dev.jacquard.pruning;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 import org.ejml.data.DMatrixRMaj;
 import org.ejml.dense.row.CommonOps_DDRM;
-import org.ejml.dense.row.factory.LinearSolverFactory_DDRM;
-import org.ejml.interfaces.linsol.LinearSolverDense;
 import org.jspecify.annotations.Nullable;
 
 /** What the remaining neurons do for those that are removed. */
@@ -19,11 +18,6 @@ public enum Compensation {
    * calibration text, plus a constant if W_down may have a bias: W_down takes these sums up.
    */
   FULL;
-
-  /**
-   * Added to the diagonal of correlations, so that what the text hardly shows has little weight.
-   */
-  private static final double RIDGE = 0.01;
 
   /** The name as users write it. */
   @Override
@@ -46,7 +40,7 @@ public enum Compensation {
    * @param weights [width × neurons], row after row
    * @param kept neurons that remain, ascending
    * @param statistics of the layer
-   * @param gram needed for {@link #FULL} only
+   * @param products of hidden values, needed for {@link #FULL} only
    * @param biased whether W_down may get a bias
    */
   Down apply(
@@ -54,7 +48,7 @@ public enum Compensation {
       int width,
       int[] kept,
       NeuronStatistics statistics,
-      @Nullable Gram gram,
+      @Nullable Products products,
       boolean biased) {
     int neurons = statistics.neurons();
     int[] removed = without(kept, neurons);
@@ -75,10 +69,7 @@ public enum Compensation {
     }
     double[] constant = Arrays.stream(removed).mapToDouble(statistics::mean).toArray();
     if (this == FULL) {
-      if (gram == null) {
-        throw new IllegalArgumentException("no products of hidden values");
-      }
-      DMatrixRMaj sums = sums(kept, removed, statistics, gram, biased);
+      DMatrixRMaj sums = Objects.requireNonNull(products).sums(kept, removed);
       DMatrixRMaj added = new DMatrixRMaj(width, kept.length);
       CommonOps_DDRM.multTransB(left, sums, added);
       for (int i = 0; i < smaller.length; i++) {
@@ -91,58 +82,6 @@ public enum Compensation {
       }
     }
     return new Down(smaller, biased ? bias(left, constant) : null);
-  }
-
-  /**
-   * For each removed neuron how much of each remaining one it is, by least squares over the text
-   * (with a constant, which is left out of the result, where there may be one).
-   *
-   * @return [kept × removed]
-   */
-  private static DMatrixRMaj sums(
-      int[] kept, int[] removed, NeuronStatistics statistics, Gram gram, boolean biased) {
-    int n = kept.length;
-    double[] scale = new double[n]; // neurons differ by orders of magnitude
-    for (int k = 0; k < n; k++) {
-      double square = product(kept[k], kept[k], statistics, gram, biased);
-      scale[k] = square > 0 ? 1 / Math.sqrt(square) : 0;
-    }
-    DMatrixRMaj correlations = new DMatrixRMaj(n, n);
-    for (int k = 0; k < n; k++) {
-      for (int j = 0; j < k; j++) {
-        double c = product(kept[k], kept[j], statistics, gram, biased) * scale[k] * scale[j];
-        correlations.unsafe_set(k, j, c);
-        correlations.unsafe_set(j, k, c);
-      }
-      correlations.unsafe_set(k, k, 1 + RIDGE);
-    }
-    DMatrixRMaj wanted = new DMatrixRMaj(n, removed.length);
-    for (int k = 0; k < n; k++) {
-      for (int p = 0; p < removed.length; p++) {
-        wanted.unsafe_set(k, p, product(kept[k], removed[p], statistics, gram, biased) * scale[k]);
-      }
-    }
-    LinearSolverDense<DMatrixRMaj> solver = LinearSolverFactory_DDRM.symmPosDef(n);
-    if (!solver.setA(correlations)) {
-      throw new PruningException(
-          "the hidden values of a layer depend on one another too closely to compensate for"
-              + " removed neurons: calibrate on more text, or use less compensation");
-    }
-    DMatrixRMaj sums = new DMatrixRMaj(n, removed.length);
-    solver.solve(wanted, sums);
-    for (int k = 0; k < n; k++) {
-      for (int p = 0; p < removed.length; p++) {
-        sums.unsafe_set(k, p, sums.unsafe_get(k, p) * scale[k]);
-      }
-    }
-    return sums;
-  }
-
-  /** The mean of a product of two neurons, about their means if there may be a constant. */
-  private static double product(
-      int i, int j, NeuronStatistics statistics, Gram gram, boolean centred) {
-    double mean = gram.mean(i, j);
-    return centred ? mean - statistics.mean(i) * statistics.mean(j) : mean;
   }
 
   private static float[] bias(DMatrixRMaj left, double[] constant) {

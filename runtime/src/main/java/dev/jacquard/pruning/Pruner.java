@@ -151,56 +151,120 @@ public final class Pruner implements AutoCloseable {
           "W_down has no bias in the architecture %s that could hold a mean: use full or none"
               .formatted(file.metadata().architecture()));
     }
-    List<List<Integer>> groups = groups(settings);
-    int passes = 1 + groups.size();
+    boolean toScore = settings.score().needsProducts();
+    boolean full = settings.compensation() == Compensation.FULL;
+    List<List<Integer>> groups = groups(toScore || full);
+    // The scores of all layers together say how many each loses: products are then read for these
+    // first, and again for the compensation, unless all of them can be held.
+    boolean first = settings.perLayer() && toScore;
+    boolean again = settings.perLayer() ? full && !(first && groups.size() == 1) : toScore || full;
+    int passes = 1 + (first ? groups.size() : 0) + (again ? groups.size() : 0);
+    Reading reading = new Reading(tokens, lead, progress, passes);
     List<NeuronStatistics> statistics =
         layers.stream().map(f -> new NeuronStatistics(f.neurons())).toList();
-    read(
-        tokens,
-        lead,
-        (layer, hidden, rows) -> statistics.get(layer).add(hidden, rows),
-        share -> progress.accept(share / passes));
-    List<int[]> kept = choose(statistics, settings);
-    PrunedFile pruned = new PrunedFile(file, settings);
-    int pass = 1;
-    for (List<Integer> group : groups) {
-      Map<Integer, Gram> grams = new HashMap<>();
-      group.forEach(layer -> grams.put(layer, new Gram(layers.get(layer).neurons())));
-      double done = pass++;
-      if (settings.compensation() == Compensation.FULL) {
-        read(
-            tokens,
-            lead,
-            (layer, hidden, rows) -> {
-              Gram gram = grams.get(layer);
-              if (gram != null) {
-                gram.add(hidden, rows);
-              }
-            },
-            share -> progress.accept((done + 0.8 * share) / passes));
+    read(reading, (layer, hidden, rows) -> statistics.get(layer).add(hidden, rows));
+
+    Map<Integer, Products> held = new HashMap<>();
+    List<int[]> kept = List.of();
+    if (settings.perLayer()) {
+      List<double[]> scores = new ArrayList<>();
+      for (List<Integer> group : groups) {
+        hold(held, group, first, statistics, biased, reading);
+        group.forEach(i -> scores.add(score(i, statistics, held, settings)));
       }
-      for (int layer : group) {
-        Op.FeedForward op = layers.get(layer);
+      kept = Allocation.global(scores, settings.share(), block(settings));
+    }
+    PrunedFile pruned = new PrunedFile(file, settings);
+    for (List<Integer> group : groups) {
+      if (again) {
+        hold(held, group, true, statistics, biased, reading);
+      }
+      for (int i : group) {
+        int[] own =
+            settings.perLayer()
+                ? kept.get(i)
+                : Allocation.uniform(
+                        List.of(score(i, statistics, held, settings)),
+                        settings.share(),
+                        block(settings))
+                    .getFirst();
+        Op.FeedForward op = layers.get(i);
         Compensation.Down down =
             settings
                 .compensation()
                 .apply(
                     decode(op.down().weight().tensor()),
                     op.out().width(),
-                    kept.get(layer),
-                    statistics.get(layer),
-                    grams.remove(layer),
+                    own,
+                    statistics.get(i),
+                    held.remove(i),
                     biased);
-        pruned.layer(op, kept.get(layer), down, statistics.get(layer));
-        progress.accept((done + 1 - 0.2 * grams.size() / group.size()) / passes);
+        pruned.layer(op, own, down, statistics.get(i));
+        reading.at(0);
       }
     }
     return pruned.write(out);
   }
 
+  /** A text that is read several times. */
+  private static final class Reading {
+    private final int[] tokens;
+    private final int[] lead;
+    private final DoubleConsumer progress;
+    private final int passes;
+    private int done;
+
+    Reading(int[] tokens, int[] lead, DoubleConsumer progress, int passes) {
+      this.tokens = tokens;
+      this.lead = lead;
+      this.progress = progress;
+      this.passes = passes;
+    }
+
+    void at(double share) {
+      progress.accept((done + share) / passes);
+    }
+  }
+
+  /** Replaces what is held by the products of a group, from one reading of the text. */
+  private void hold(
+      Map<Integer, Products> held,
+      List<Integer> group,
+      boolean needed,
+      List<NeuronStatistics> statistics,
+      boolean centred,
+      Reading reading) {
+    held.clear();
+    if (needed) {
+      Map<Integer, Gram> grams = new HashMap<>();
+      group.forEach(layer -> grams.put(layer, new Gram(layers.get(layer).neurons())));
+      read(
+          reading,
+          (layer, hidden, rows) -> {
+            Gram gram = grams.get(layer);
+            if (gram != null) {
+              gram.add(hidden, rows);
+            }
+          });
+      grams.forEach(
+          (layer, gram) -> held.put(layer, new Products(gram, statistics.get(layer), centred)));
+    }
+  }
+
+  private double[] score(
+      int layer,
+      List<NeuronStatistics> statistics,
+      Map<Integer, Products> products,
+      PruningSettings settings) {
+    double[] norms = columnNorms(layers.get(layer).down().weight().tensor());
+    return settings
+        .score()
+        .of(statistics.get(layer), norms, products.get(layer), settings.seed() * 1009 + layer);
+  }
+
   /** Layers whose products are held at once; without products all of them are one group. */
-  private List<List<Integer>> groups(PruningSettings settings) {
-    long each = settings.compensation() == Compensation.FULL ? Gram.bytes(most()) : 0;
+  private List<List<Integer>> groups(boolean products) {
+    long each = products ? Gram.bytes(most()) : 0;
     int together = each == 0 ? layers.size() : (int) Math.max(1, GRAM_BYTES / each);
     List<List<Integer>> groups = new ArrayList<>();
     for (int first = 0; first < layers.size(); first += together) {
@@ -217,16 +281,8 @@ public final class Pruner implements AutoCloseable {
     return layers.stream().mapToInt(Op.FeedForward::neurons).max().orElseThrow();
   }
 
-  private List<int[]> choose(List<NeuronStatistics> statistics, PruningSettings settings) {
-    List<double[]> scores = new ArrayList<>();
-    for (int i = 0; i < layers.size(); i++) {
-      double[] norms = columnNorms(layers.get(i).down().weight().tensor());
-      scores.add(settings.score().of(statistics.get(i), norms, settings.seed() * 1009 + i));
-    }
-    int block = settings.block() == 0 ? ownBlock(settings.share()) : settings.block();
-    return settings.perLayer()
-        ? Allocation.global(scores, settings.share(), block)
-        : Allocation.uniform(scores, settings.share(), block);
+  private int block(PruningSettings settings) {
+    return settings.block() == 0 ? ownBlock(settings.share()) : settings.block();
   }
 
   /** The largest block of W_down's formats, or the least where that would remove nothing. */
@@ -265,13 +321,15 @@ public final class Pruner implements AutoCloseable {
     void accept(int layer, float[] hidden, int rows);
   }
 
-  private void read(int[] tokens, int[] lead, Hidden receiver, DoubleConsumer progress) {
+  private void read(Reading reading, Hidden receiver) {
+    int[] tokens = reading.tokens;
+    int[] lead = reading.lead;
     float[] hidden = new float[ROWS * most()];
     try (ChunkReader reader =
         new ChunkReader(
             executable, program.logits(), backend.allocateKv(program.kv(), KvFormat.F16), ROWS)) {
       for (int start = 0; start + CHUNK <= tokens.length; start += CHUNK) {
-        progress.accept((double) start / tokens.length);
+        reading.at((double) start / tokens.length);
         int[] chunk = Arrays.copyOf(lead, lead.length + CHUNK);
         System.arraycopy(tokens, start, chunk, lead.length, CHUNK);
         reader.read(
@@ -288,7 +346,8 @@ public final class Pruner implements AutoCloseable {
             });
       }
     }
-    progress.accept(1);
+    reading.done++;
+    reading.at(0);
   }
 
   @Override

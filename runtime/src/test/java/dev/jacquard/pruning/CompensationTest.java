@@ -79,7 +79,8 @@ class CompensationTest {
   }
 
   private Compensation.Down apply(Compensation compensation, boolean biased) {
-    return compensation.apply(weights, WIDTH, kept, statistics, gram, biased);
+    return compensation.apply(
+        weights, WIDTH, kept, statistics, new Products(gram, statistics, biased), biased);
   }
 
   @Test
@@ -97,6 +98,24 @@ class CompensationTest {
         assertEquals(sum / ROWS, gram.mean(i, j), 1e-5 * size / ROWS);
       }
     }
+  }
+
+  /** Removed neurons are sums of others, so these leave nothing of them; of the others they do. */
+  @Test
+  void residualsAreWhatTheOthersCannotSay() {
+    fill(0);
+    double[] residuals = new Products(gram, statistics, true).residuals();
+    for (int i = KEPT; i < NEURONS; i++) {
+      assertTrue(residuals[i] < 0.05 * statistics.variance(i), i + ": " + residuals[i]);
+    }
+    for (int i = 20; i < KEPT; i++) { // in none of the sums
+      assertEquals(statistics.variance(i), residuals[i], 0.1 * statistics.variance(i));
+    }
+    double[] norms = new double[NEURONS];
+    java.util.Arrays.fill(norms, 2);
+    double[] scores =
+        NeuronScore.RESIDUAL.of(statistics, norms, new Products(gram, statistics, true), 1);
+    assertEquals(4 * residuals[3], scores[3], 1e-12 + 1e-9 * scores[3]);
   }
 
   @Test

@@ -58,6 +58,8 @@ public final class PerformanceReport {
         Money: at %.2f per hour of this machine. Bytes: weights, keys and values that a decoded token reads; a
         prefill step of 256 tokens shares one pass over the weights. Multiply-adds: with weights, of scores and of values.
         Heap: JMH's `gc.alloc.rate.norm`. Joules: of the processor's packages, where the machine tells (RAPL).
+        Tokens are arbitrary, no text: a certified head then finds many candidates and may compute all logits on top
+        ([head-results.md](head-results.md) has texts); `ffn=listed` leaves out random neurons, which takes as long as any.
 
         | model | left out | phase | depth | ns / token | ± | bytes | multiply-adds | heap bytes | joules | money / 10⁶ tokens |
         |---|---|---|---|---|---|---|---|---|---|---|

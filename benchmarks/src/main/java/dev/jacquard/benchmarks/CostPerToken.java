@@ -2,6 +2,7 @@ package dev.jacquard.benchmarks;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -110,13 +111,21 @@ public final class CostPerToken implements Callable<Integer> {
   public Integer call() throws RunnerException, IOException {
     List<Row> rows = new ArrayList<>();
     variants.forEach(CostVariant::parse); // before an hour is spent
-    for (RunResult result : new Runner(options()).run()) {
+    Collection<RunResult> results = new Runner(options()).run();
+    for (RunResult result : results) {
       boolean prefill = result.getPrimaryResult().getLabel().equals("prefill");
       if (!prefill || result.getParams().getParam("variant").equals("dense")) {
         rows.add(row(result));
       }
     }
     output.write(new Table(Machine.current(), pricePerHour, rows));
+    int wanted = 2 * models.size() * depths.size() * variants.size(); // prefill and decode
+    if (results.size() < wanted) {
+      System.err.printf(
+          "%d of %d measurements failed, as the log above tells: their rows are missing%n",
+          wanted - results.size(), wanted);
+      return 1;
+    }
     return 0;
   }
 

@@ -7,10 +7,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 
 /**
@@ -85,6 +88,7 @@ public final class PerformanceReport {
                   : String.format(Locale.ROOT, "%.3g", row.get("joules").asDouble()),
               row.get("moneyPerMillion").asDouble()));
     }
+    missing(page, result);
     plot(
         page,
         name + "-bytes",
@@ -101,6 +105,29 @@ public final class PerformanceReport {
         result,
         "depth",
         1);
+  }
+
+  /** Names what was measured of one model and not of another. */
+  private static void missing(StringBuilder page, JsonNode result) {
+    Set<String> found = new HashSet<>();
+    Set<String> models = new TreeSet<>();
+    Set<String> variants = new TreeSet<>();
+    for (JsonNode row : result.get("rows")) {
+      if (row.get("phase").asText().equals("decode")) {
+        String variant = row.get("variant").asText() + " at depth " + row.get("depth").asInt();
+        models.add(row.get("model").asText());
+        variants.add(variant);
+        found.add(row.get("model").asText() + " " + variant);
+      }
+    }
+    for (String model : models) {
+      for (String variant : variants) {
+        if (!found.contains(model + " " + variant)) {
+          page.append("\nNo row for ").append(model).append(", ").append(variant);
+          page.append(": its measurement failed, or the check before it.\n");
+        }
+      }
+    }
   }
 
   /** Decoding time over one of the columns, a series for each model and what it leaves out. */
